@@ -1,0 +1,44 @@
+# Two commands do everything on a fresh machine with Python >= 3.11: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+TEXT   ?= The movie was not bad at all, the acting is brilliant.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test quick check format clean
+
+help:  ## List the commands.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade pip
+
+$(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[demo]'
+	@touch $@
+
+$(VENV)/.test: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,check]'
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo  ## Explain a sentence with a real model, in the terminal and in demo.html.
+	$(BIN)/attnflow explain minilm "$(TEXT)" --html demo.html
+
+test: $(VENV)/.test  ## Run every test.
+	$(BIN)/python -m pytest -n 2
+
+quick: $(VENV)/.test  ## Run the tests that take under a minute together.
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+check: $(VENV)/.test  ## Lint, format check and types.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.test  ## Format and fix what lint can fix.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## Remove the environment and everything built.
+	rm -rf $(VENV) build dist demo.html .pytest_cache .mypy_cache .ruff_cache

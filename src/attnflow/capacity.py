@@ -1,0 +1,227 @@
+"""From a trace to capacities: how much of what a position holds each attention edge can carry.
+
+A capacity scheme turns a trace's record into non-negative matrices `R[q, k]`; the residual connection is
+then merged in. Schemes are looked up by name; `register` adds one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnflow.errors import InputError, OptionError, unknown_name
+from attnflow.trace import ROUNDING, Record, Trace
+
+Matrices = tuple[NDArray[np.floating[Any]], ...]
+Residual = float | Literal["open"]
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How a capacity scheme reads a trace.
+
+    Attributes:
+        name: what callers write.
+        record: the trace's record it is made from.
+        matrix: record matrix `[q, k]` to non-negative matrix `[q, k]`.
+        row_stochastic: True if rows of R are meant to sum to 1.
+        residual: default residual weight in [0, 1), or "open".
+        unit: "share" for row-stochastic schemes, else the unit of R's entries.
+        source: the paper it comes from.
+    """
+
+    name: str
+    record: str
+    matrix: Callable[[NDArray[Any]], NDArray[Any]]
+    row_stochastic: bool
+    residual: Residual
+    unit: str
+    source: str
+
+
+SCHEMES: dict[str, Scheme] = {}
+
+
+def register(scheme: Scheme) -> Scheme:
+    """Adds a capacity scheme under its name, so that `capacity=name` finds it everywhere.
+
+    Raises:
+        OptionError: the name is taken.
+    """
+    if scheme.name in SCHEMES:
+        raise OptionError(f"A capacity scheme called {scheme.name!r} is registered already.")
+    SCHEMES[scheme.name] = scheme
+    return scheme
+
+
+def find(name: str) -> Scheme:
+    """Returns the scheme registered as `name`.
+
+    Raises:
+        OptionError: there is none; the message suggests the nearest.
+    """
+    if name not in SCHEMES:
+        raise unknown_name("capacity scheme", name, SCHEMES)
+    return SCHEMES[name]
+
+
+register(
+    Scheme(
+        name="attention",
+        record="attention",
+        matrix=lambda A: A,
+        row_stochastic=True,
+        residual=0.5,
+        unit="share",
+        source="Abnar & Zuidema 2020 (arXiv 2005.00928); Metzger et al. 2022 (arXiv 2205.15389)",
+    )
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Capacities:
+    """Edge capacities of every layer, residual inside.
+
+    Attributes:
+        encoder: per encoder layer `[n, n]`, entry `[q, k]` the capacity from key k to query q.
+        decoder: per decoder layer `[m, m]`.
+        cross: per decoder layer `[m, n]`, scaled by 1 - cross_residual unless that is None.
+        cross_residual: capacity of the residual edge past each cross-attention; None if infinite.
+        scheme: name of the capacity scheme.
+        residual: the residual weight, or "open".
+        row_stochastic: True if rows sum to at most 1, so that no target can receive more than 1.
+        unit: "share", or the unit of the capacities.
+        own: with an open residual, per stack the capacity of a target's own first-layer residual edge.
+    """
+
+    encoder: Matrices = ()
+    decoder: Matrices = ()
+    cross: Matrices = ()
+    cross_residual: float | None = None
+    scheme: str = "attention"
+    residual: Residual = 0.0
+    row_stochastic: bool = False
+    unit: str = "share"
+    own: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+
+
+def capacities(
+    trace: Trace,
+    scheme: str = "attention",
+    *,
+    residual: Residual | None = None,
+    heads: str | None = None,
+) -> Capacities:
+    """Turns a trace into capacities.
+
+    For residual r = 0 the capacities are the scheme's matrices R as they are. For r > 0 they are
+    `(1 - r) * R + r * I`, after rows of R were divided by their sum where it differs from 1 only by
+    rounding, or where the scheme is not row-stochastic and the sum is positive. A real deficit (attention
+    sinks, masked rows) is kept: it is attention paid to nothing. With `residual="open"` residual edges are
+    infinite and diagonal attention entries are dropped, so that attention is the only bottleneck.
+
+    Args:
+        trace: what the forward pass attended to.
+        scheme: name of a registered capacity scheme.
+        residual: r in [0, 1), "open", or None for the scheme's own default.
+        heads: how the trace must have reduced its heads, or None to take it as it is. A trace with
+            `heads="all"` can be reduced by "mean" (default) or "max" here.
+
+    Returns:
+        The capacities, float64.
+
+    Raises:
+        OptionError: unknown scheme, a residual outside its range, or a record the trace does not hold.
+    """
+    found = find(scheme)
+    weight = _residual(found, residual)
+    record = _reduced(trace, trace.record(found.record), heads)
+    rounding = ROUNDING.get(trace.dtype, ROUNDING["float32"])
+
+    def stack(layers: Matrices) -> list[NDArray[np.float64]]:
+        return [_prepared(found, matrix, weight, rounding) for matrix in layers]
+
+    encoder, decoder, cross = stack(record.encoder), stack(record.decoder), stack(record.cross)
+    own: dict[str, NDArray[np.float64]] = {}
+    cross_residual: float | None = None
+    if weight == "open":
+        for layers in (encoder, decoder):
+            for matrix in layers:
+                np.fill_diagonal(matrix, np.inf)
+        for name, tokens in (("encoder", trace.encoder_tokens), ("decoder", trace.decoder_tokens)):
+            if tokens:
+                relevance = trace.input_relevance.get(name, np.zeros(len(tokens)))
+                own[name] = np.maximum(np.asarray(relevance, dtype=np.float64), 0.0)
+    elif weight > 0:
+        for layers in (encoder, decoder, cross):
+            for matrix in layers:
+                matrix *= 1 - weight
+        for layers in (encoder, decoder):
+            for matrix in layers:
+                matrix[np.diag_indices_from(matrix)] += weight
+        cross_residual = weight
+    return Capacities(
+        encoder=tuple(encoder),
+        decoder=tuple(decoder),
+        cross=tuple(cross),
+        cross_residual=cross_residual,
+        scheme=found.name,
+        residual=weight,
+        row_stochastic=weight != "open" and (found.row_stochastic or weight > 0),
+        unit="share" if found.row_stochastic and weight != "open" else found.unit,
+        own=own,
+    )
+
+
+def _residual(scheme: Scheme, residual: float | str | None) -> Residual:
+    if residual is None:
+        return scheme.residual
+    if residual == "open":
+        return "open"
+    if isinstance(residual, (bool, str)) or not 0 <= residual < 1:
+        raise OptionError(
+            f"residual={residual!r}: expected a number from 0 up to but not 1, 'open', or None."
+        )
+    return float(residual)
+
+
+def _reduced(trace: Trace, record: Record, heads: str | None) -> Record:
+    if trace.heads != "all":
+        if heads is not None and heads != trace.heads:
+            raise OptionError(
+                f"heads={heads!r}, but this trace reduced its heads by {trace.heads!r}: capture again with "
+                f"heads={heads!r} or heads='all'."
+            )
+        return record
+    from attnflow.trace import max_over_heads
+
+    reducers: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+        "mean": lambda A: np.asarray(A.mean(axis=0, dtype=np.float64)),
+        "max": max_over_heads,
+    }
+    if (heads or "mean") not in reducers:
+        raise unknown_name("reduction over heads", heads, reducers)
+    reduce = reducers[heads or "mean"]
+    return Record(
+        *(tuple(reduce(layer) for layer in part) for part in (record.encoder, record.decoder, record.cross))
+    )
+
+
+def _prepared(scheme: Scheme, matrix: NDArray[Any], weight: Residual, rounding: float) -> NDArray[np.float64]:
+    """R in float64, rows brought to sum 1 where the residual rule asks for it."""
+    R = np.array(scheme.matrix(matrix), dtype=np.float64)
+    if R.shape != matrix.shape or not np.isfinite(R).all() or R.min(initial=0.0) < 0:
+        raise InputError(
+            f"Capacity scheme {scheme.name!r} must give finite, non-negative matrices of the shape it is given "
+            f"({list(matrix.shape)})."
+        )
+    if weight == "open" or weight == 0:
+        return R
+    sums = R.sum(axis=1, keepdims=True)
+    divide = np.abs(sums - 1) <= rounding if scheme.row_stochastic else sums > 0
+    np.divide(R, sums, out=R, where=divide & (sums > 0))
+    return R

@@ -1,0 +1,330 @@
+"""The result: how much each player contributes to each target.
+
+Every method returns an `Attribution` with the same fields. It computes nothing about flows itself;
+what needs the network again (`group`, `realize`) asks the rooms that know.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnflow.errors import InputError, OptionError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from attnflow.maxflow import MaxFlow
+    from attnflow.network import FlowNetwork
+
+Scores = NDArray[np.float64]
+
+#: Methods whose score of a group of players is the sum of its members' scores, exactly.
+ADDITIVE = frozenset({"central", "rollout", "attention"})
+
+
+@dataclass(frozen=True)
+class Player:
+    """One entry of the scores axis: an input position, or a group of them.
+
+    Attributes:
+        label: what a reader sees: a token, a word, a span of text.
+        nodes: the input positions it owns, as `(stack, position)` with stack "encoder" or "decoder".
+        span: `(start, end)` character offsets in the source text, or None.
+        kind: "text", "special" (added by the tokenizer), "template" (a chat template's own tokens), or
+            "generated" (decoded by the model).
+        role: chat role or segment, if any.
+    """
+
+    label: str
+    nodes: tuple[tuple[str, int], ...]
+    span: tuple[int, int] | None = None
+    kind: str = "text"
+    role: str | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """One row of the scores: the node position, or positions, that a question is about.
+
+    Attributes:
+        positions: node positions of the last group. One is a single target, several are a set.
+        label: the output these positions decide (a class, the next token), or None if unknown.
+        token: text of the input token at the position (of the first, for a set).
+        weights: one per position, summing to 1, for a weighted set; else None.
+        probability: the model's probability of that output, or None.
+    """
+
+    positions: tuple[int, ...]
+    label: str | None = None
+    token: str | None = None
+    weights: tuple[float, ...] | None = None
+    probability: float | None = None
+
+    @property
+    def name(self) -> str:
+        """A short name for headings: the output if known, else the token at the position."""
+        if self.label is not None:
+            return self.label
+        if len(self.positions) > 1:
+            return f"{len(self.positions)} positions"
+        return self.token if self.token is not None else str(self.positions[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """Scores of every player for every target, with what bounds and certifies them.
+
+    Attributes:
+        method: "flow", "shapley", "central", "rollout" or "attention".
+        scores: float64 `[targets, players]`, in `unit`.
+        total: float64 `[targets]`; v(N), the maximum flow from all players, whatever the method.
+        players: one per column.
+        targets: one per row.
+        lower: v(N) - v(N minus j), the least share of j in any maximum flow; None with bounds=False.
+        upper: v({j}), the largest share; None with bounds=False (method "flow" always has it).
+        bottleneck: int64 `[targets, players]`, 1-based index into `layers` of the layer with the largest
+            share of the minimum cut nearest to the player, 0 where v({j}) = 0; None with bounds=False.
+        stderr: standard errors in the scores' units; None for exact results.
+        estimated: True if the scores come from sampled orders.
+        samples: number of sampled orders; None for exact results.
+        error_bound: largest error of any value from rounding capacities to integers.
+        capacity: name of the capacity scheme, or None for a network built from arrays.
+        residual: the residual weight, "open", or None if it is inside the caller's arrays.
+        unit: "share" (row-stochastic capacities, v(N) at most 1) or "capacity" (the scheme's own units).
+        layers: names of the network's layers, in the order `bottleneck` counts them.
+        excluded: players taken out of the game.
+        excluded_cost: float64 `[targets]`: the part of v(everyone) lost with them; None if none.
+        notes: sentences a reader should see beside the scores.
+        text: the source text that player spans refer to, or None.
+        provenance: model, versions and options that made this result.
+        network: the network it was computed on; None after loading a file saved without it.
+    """
+
+    method: str
+    scores: Scores
+    total: Scores
+    players: tuple[Player, ...]
+    targets: tuple[Target, ...]
+    lower: Scores | None = None
+    upper: Scores | None = None
+    bottleneck: NDArray[np.int64] | None = None
+    stderr: Scores | None = None
+    estimated: bool = False
+    samples: int | None = None
+    error_bound: float = 0.0
+    capacity: str | None = None
+    residual: float | str | None = None
+    unit: str = "capacity"
+    layers: tuple[str, ...] = ()
+    excluded: tuple[Player, ...] = ()
+    excluded_cost: Scores | None = None
+    notes: tuple[str, ...] = ()
+    text: str | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    network: FlowNetwork | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        shape = (len(self.targets), len(self.players))
+        for name in ("scores", "lower", "upper", "bottleneck", "stderr"):
+            matrix = getattr(self, name)
+            if matrix is not None and matrix.shape != shape:
+                raise InputError(
+                    f"{name} has shape {list(matrix.shape)}, expected [{shape[0]} targets, {shape[1]} players]."
+                )
+        if self.total.shape != shape[:1]:
+            raise InputError(f"total has shape {list(self.total.shape)}, expected [{shape[0]} targets].")
+
+    # -- reading ---------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int | slice | Sequence[int]) -> Attribution:
+        """Returns the result for some of the targets: an index, a slice, or a list of indices."""
+        rows = np.atleast_1d(np.arange(len(self.targets))[index])
+
+        def pick(matrix: NDArray[Any] | None) -> NDArray[Any] | None:
+            return None if matrix is None else matrix[rows]
+
+        return replace(
+            self,
+            scores=self.scores[rows],
+            total=self.total[rows],
+            targets=tuple(self.targets[row] for row in rows),
+            lower=pick(self.lower),
+            upper=pick(self.upper),
+            bottleneck=pick(self.bottleneck),
+            stderr=pick(self.stderr),
+            excluded_cost=pick(self.excluded_cost),
+        )
+
+    def top(self, k: int = 5, target: int = 0) -> list[tuple[str, float]]:
+        """Returns the k highest-scoring players of one target.
+
+        Args:
+            k: how many; all of them if there are fewer.
+            target: row of `scores`.
+
+        Returns:
+            `(label, score)` pairs, highest first; ties in the order of the players.
+        """
+        order = np.argsort(-self.scores[target], kind="stable")[:k]
+        return [(self.players[j].label, float(self.scores[target, j])) for j in order]
+
+    # -- regrouping ------------------------------------------------------------------------------------
+
+    def words(self) -> Attribution:
+        """Returns the result with the source text's words as players. See `group`."""
+        from attnflow.players import word_groups
+
+        return self.group(word_groups(self.players, self.text))
+
+    def group(self, groups: Iterable[Sequence[int]], labels: Sequence[str] | None = None) -> Attribution:
+        """Returns the result with groups of players as players.
+
+        For methods whose group score is the members' sum by definition (central, rollout, attention) it
+        is summed; for flow and shapley the game is solved again with the groups as players.
+
+        Args:
+            groups: disjoint sequences of indices into `players`. Players in no group stay as they are.
+            labels: a name per group; default the text they span.
+
+        Raises:
+            OptionError: the groups overlap, or the method needs the network and the result has none.
+        """
+        from attnflow.players import regroup
+
+        return regroup(self, [tuple(group) for group in groups], labels)
+
+    @classmethod
+    def concat(cls, results: Iterable[Attribution]) -> Attribution:
+        """Stacks results on the same players into one with a row for each target.
+
+        Raises:
+            OptionError: no results, or results that differ in players, method or scheme.
+        """
+        parts = list(results)
+        if not parts:
+            raise OptionError("Nothing to concatenate: expected at least one Attribution.")
+        first = parts[0]
+        for part in parts[1:]:
+            for name in ("players", "method", "capacity", "residual", "unit", "layers", "excluded"):
+                if getattr(part, name) != getattr(first, name):
+                    raise OptionError(
+                        f"Results differ in {name}, so they do not stack: "
+                        f"{_brief(getattr(first, name))} and {_brief(getattr(part, name))}."
+                    )
+
+        def stack(name: str) -> Any:
+            matrices = [getattr(part, name) for part in parts]
+            if any(matrix is None for matrix in matrices):
+                return None
+            return np.concatenate(matrices)
+
+        return replace(
+            first,
+            scores=stack("scores"),
+            total=stack("total"),
+            targets=tuple(target for part in parts for target in part.targets),
+            lower=stack("lower"),
+            upper=stack("upper"),
+            bottleneck=stack("bottleneck"),
+            stderr=stack("stderr"),
+            excluded_cost=stack("excluded_cost"),
+            estimated=any(part.estimated for part in parts),
+            samples=max((part.samples for part in parts if part.samples is not None), default=None),
+            error_bound=max(part.error_bound for part in parts),
+            notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+            network=first.network if all(part.network is first.network for part in parts) else None,
+        )
+
+    def realize(self, target: int | Sequence[int] | None = None, player: int | None = None) -> MaxFlow:
+        """Returns a maximum flow whose split over the players is these scores.
+
+        The Shapley value, exact or estimated from orders, always is such a split (ours). Where players are
+        groups, the flow's network has one more group in front, with a node for each player.
+
+        Args:
+            target: which target, by its position (or positions) in the last group; may be left out if
+                there is only one.
+            player: for method "flow", whose scores belong to separate flows: index of the player.
+
+        Raises:
+            OptionError: the method's scores are no split of a maximum flow, or the result was loaded
+                from a file saved without its network.
+        """
+        from attnflow.methods import realize
+
+        return realize(self, target, player)
+
+    # -- leaving ---------------------------------------------------------------------------------------
+
+    def to_dict(self, *, network: bool = False) -> dict[str, Any]:
+        """Returns the save format as plain dicts, lists, numbers and strings."""
+        from attnflow.storage import to_dict
+
+        return to_dict(self, network=network)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Returns a pandas frame with a row for each target and player.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        from attnflow.storage import to_frame
+
+        return to_frame(self)
+
+    def save(self, path: str | os.PathLike[str], *, network: bool = False) -> None:
+        """Writes the result as versioned JSON; numbers survive exactly.
+
+        Args:
+            path: the file; replaced if it exists, whole or not at all.
+            network: also store the capacities, so that a loaded result can `realize` and `group`.
+        """
+        from attnflow.storage import save
+
+        save(self, path, network=network)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Attribution:
+        """Reads a result that `save` wrote.
+
+        Raises:
+            FormatError: not such a file, or one written by a newer version.
+        """
+        from attnflow.storage import load
+
+        return load(path)
+
+    # -- showing ---------------------------------------------------------------------------------------
+
+    def show(self, *, bounds: bool = False, top: int | None = None, width: int | None = None) -> None:
+        """Prints the result to the terminal: tokens shaded by score, then the numbers."""
+        from attnflow.view.terminal import show
+
+        show(self, bounds=bounds, top=top, width=width)
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Writes one self-contained page: no requests, opens from disk, light and dark."""
+        from attnflow.files import write_whole
+        from attnflow.view.html import page
+
+        write_whole(path, page(self))
+
+    def _repr_html_(self) -> str:
+        from attnflow.view.html import fragment
+
+        return fragment(self)
+
+
+def _brief(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"{len(value)} of them"
+    return repr(value)

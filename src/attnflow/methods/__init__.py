@@ -1,0 +1,362 @@
+"""Attribution methods: one file each, found by name.
+
+`attribute` sets up each target's game, asks the method for scores, and adds what every result carries:
+v(N), the interval each player's share can take, and where its flow is stopped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnflow.attribution import Attribution, Player, Target
+from attnflow.errors import OptionError, unknown_name
+from attnflow.maxflow import MaxFlow, Solver
+from attnflow.maxflow.solver import Progress
+from attnflow.methods import attention, flow, rollout, shapley
+from attnflow.methods.problem import Method, Outcome, Problem
+
+if TYPE_CHECKING:
+    from attnflow.network import FlowNetwork
+
+__all__ = ["METHODS", "Method", "Outcome", "Problem", "attribute", "register"]
+
+METHODS: dict[str, Method] = {}
+
+
+def register(method: Method) -> Method:
+    """Adds a method under its name, so that `method=name` finds it everywhere.
+
+    Raises:
+        OptionError: the name is taken.
+    """
+    if method.name in METHODS:
+        raise OptionError(f"A method called {method.name!r} is registered already.")
+    METHODS[method.name] = method
+    return method
+
+
+for _method in (flow.METHOD, shapley.METHOD, rollout.METHOD, attention.METHOD):
+    register(_method)
+
+
+def find(name: str) -> Method:
+    """Returns the method registered as `name`.
+
+    Raises:
+        OptionError: there is none; the message suggests the nearest.
+    """
+    if name not in METHODS:
+        raise unknown_name("method", name, METHODS)
+    return METHODS[name]
+
+
+@dataclass(frozen=True)
+class _Row:
+    outcome: Outcome
+    total: float
+    lower: NDArray[np.float64] | None
+    upper: NDArray[np.float64] | None
+    bottleneck: NDArray[np.int64] | None
+    excluded_cost: float
+    saturated: float
+
+
+def attribute(
+    network: FlowNetwork,
+    *,
+    method: str,
+    targets: Sequence[int | Sequence[int]],
+    players: Sequence[Sequence[int]] | None = None,
+    exclude: Sequence[int] = (),
+    weights: Sequence[Sequence[float] | None] | None = None,
+    bounds: bool = True,
+    samples: int | None = None,
+    stderr: float | None = None,
+    decay: bool = False,
+    seed: int = 0,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    labels: Sequence[str] | None = None,
+) -> Attribution:
+    """Scores every player of a flow network for each target.
+
+    Args:
+        network: the flow network.
+        method: "flow", "shapley", "rollout" or "attention".
+        targets: each a position of the last group (negative from the end) or a set of positions.
+        players: disjoint lists of indices into `network.players`, each list one player; None: every
+            position its own player.
+        exclude: indices into `network.players` to take out of the game: their edges stay, they supply
+            nothing. The result says what v(N) that cost.
+        weights: per target None or one weight per position, summing to 1.
+        bounds: also compute the interval [lower, upper] of every player and its bottleneck.
+        samples: number of orders for "shapley"; forces sampling.
+        stderr: stop sampling once the largest player's standard error is at most this fraction of v(N);
+            forces sampling. Default: exact up to 12 players, else 0.01.
+        decay: multiply what decoder tokens score by 1 / (p - x + 2), p the target's position and x the
+            token's, against the early tokens' advantage of having more paths. Found in public code that
+            credits Metzger et al.; we could not check it against the paper.
+        seed: of the sampled orders.
+        threads: solver threads; None: all cores. Scores do not depend on it.
+        progress: called as `progress(stage, done, total)`.
+        labels: names of the players, if `players` is given.
+
+    Returns:
+        Scores, float64 `[targets, players]`, with v(N) and bounds.
+
+    Raises:
+        OptionError: an unknown method, or options that contradict each other.
+        NetworkError: a target or player that the network does not have.
+    """
+    chosen = find(method)
+    if not chosen.samples and (samples is not None or stderr is not None):
+        raise OptionError(f"method={method!r} samples nothing: leave out samples and stderr.")
+    if samples is not None and stderr is not None:
+        raise OptionError("Give samples= or stderr=, not both.")
+    groups, out = _groups(network, players, exclude)
+    if not groups:
+        raise OptionError("Every player is excluded: leave at least one in the game.")
+    rows_weights = _weights(targets, weights)
+    chosen_targets = [_target(network, target, share) for target, share in zip(targets, rows_weights)]
+    if not chosen_targets:
+        raise OptionError("No targets: name at least one position of the last group.")
+    rows = []
+    for target in chosen_targets:
+        solver = Solver(network, target.positions, weights=target.weights, groups=groups, threads=threads)
+        problem = Problem(network, solver, groups, target, samples, stderr, seed, progress)
+        rows.append(_row(chosen, problem, out, bounds, threads))
+    scale = np.ones((len(rows), len(groups)))
+    if decay:
+        scale = np.array([_decay(network, groups, target) for target in chosen_targets])
+
+    def stack(name: str) -> Any:
+        parts = [getattr(row, name) for row in rows]
+        return None if parts[0] is None else np.array(parts) * (1 if name == "bottleneck" else scale)
+
+    errors = [row.outcome.stderr for row in rows]
+    known = [error for error in errors if error is not None]
+    members = [_merge(network, group, label) for group, label in _labelled(groups, labels, players, out)]
+    return Attribution(
+        method=method,
+        scores=np.array([row.outcome.scores for row in rows]) * scale,
+        total=np.array([row.total for row in rows]),
+        players=tuple(members),
+        targets=tuple(chosen_targets),
+        lower=stack("lower"),
+        upper=stack("upper"),
+        bottleneck=stack("bottleneck"),
+        stderr=np.array([np.zeros(len(groups)) if e is None else e for e in errors]) * scale
+        if known
+        else None,
+        estimated=any(row.outcome.estimated for row in rows),
+        samples=max((row.outcome.samples for row in rows if row.outcome.samples is not None), default=None),
+        error_bound=network._graph.error_bound,
+        capacity=network.capacity,
+        residual=network.residual,
+        unit=network.unit,
+        layers=network.layers,
+        excluded=tuple(network.players[index] for index in out),
+        excluded_cost=np.array([row.excluded_cost for row in rows]) if out else None,
+        notes=(*network.notes, *_notes(rows, method, decay)),
+        text=network.text,
+        provenance={
+            **network.provenance,
+            "attnflow": _version(),
+            "network": network.digest,
+            "options": {
+                "method": method,
+                "capacity": network.capacity,
+                "residual": network.residual,
+                "prefix": network.prefix,
+                "bounds": bounds,
+                "samples": samples,
+                "stderr": stderr,
+                "decay": decay,
+                "seed": seed,
+            },
+        },
+        network=network,
+    )
+
+
+def _row(method: Method, problem: Problem, out: Sequence[int], bounds: bool, threads: int | None) -> _Row:
+    solver = problem.solver
+    graph = solver.graph
+    grand = problem.grand
+    lower = upper = bottleneck = None
+    saturated = 0.0
+    outcome = method.solve(problem)
+    if bounds or method.name == "flow":
+        single, where = problem.singles
+        upper = graph.value(single)
+        saturated = _saturated(problem, single)
+        if bounds:
+            bottleneck = where
+            lower = graph.value(grand - solver.without(grand, problem.progress))
+    cost = 0.0
+    if out:
+        everyone = Solver(
+            problem.network, problem.target.positions, weights=problem.target.weights, threads=threads
+        ).grand()
+        cost = float(graph.value(everyone - grand))
+    return _Row(outcome, float(graph.value(grand)), lower, upper, bottleneck, cost, saturated)
+
+
+def _saturated(problem: Problem, single: NDArray[np.int64]) -> float:
+    """Part of the players that reach the target at all whose v({j}) is all that can leave their nodes."""
+    leaving = problem.solver.outgoing()
+    reaching = single > 0
+    return float((single[reaching] == leaving[reaching]).mean()) if reaching.any() else 0.0
+
+
+def _notes(rows: Sequence[_Row], method: str, decay: bool) -> list[str]:
+    notes = []
+    if method == "flow" and rows:
+        share = float(np.median([row.saturated for row in rows]))
+        if share > 0.5:
+            notes.append(
+                f"{share:.0%} of the players' flows are limited by their own first-layer edges, so `flow` shows little "
+                "more than first-layer column sums here; `shapley` shares the target out among the players instead."
+            )
+    if decay:
+        notes.append(
+            "Scores and bounds of decoder tokens are decayed by distance: they no longer sum to the total."
+        )
+    return notes
+
+
+def _groups(
+    network: FlowNetwork, players: Sequence[Sequence[int]] | None, exclude: Sequence[int]
+) -> tuple[list[tuple[int, ...]], list[int]]:
+    count = len(network.players)
+
+    def check(index: int) -> int:
+        if isinstance(index, bool) or not isinstance(index, (int, np.integer)) or not -count <= index < count:
+            raise OptionError(
+                f"Player {index!r}: expected an index from 0 to {count - 1} into network.players."
+            )
+        return int(index) % count
+
+    out = sorted({check(index) for index in exclude})
+    if players is None:
+        groups: list[tuple[int, ...]] = [(index,) for index in range(count)]
+    else:
+        groups = [tuple(check(index) for index in group) for group in players]
+        flat = [index for group in groups for index in group]
+        if len(set(flat)) != len(flat):
+            twice = next(index for index in flat if flat.count(index) > 1)
+            raise OptionError(
+                f"Player groups must be disjoint; {network.players[twice].label!r} is in two of them."
+            )
+        if any(not group for group in groups):
+            raise OptionError("An empty player group has nothing to supply: leave it out.")
+    gone = set(out)
+    kept = [tuple(index for index in group if index not in gone) for group in groups]
+    return [group for group in kept if group], out
+
+
+def _labelled(
+    groups: Sequence[tuple[int, ...]],
+    labels: Sequence[str] | None,
+    players: Sequence[Sequence[int]] | None,
+    out: Sequence[int],
+) -> list[tuple[tuple[int, ...], str | None]]:
+    if labels is None:
+        return [(group, None) for group in groups]
+    if players is None or len(labels) != len(players):
+        raise OptionError(
+            f"Found {len(labels)} labels for {0 if players is None else len(players)} player groups."
+        )
+    gone = set(out)
+    kept = [label for label, group in zip(labels, players) if not gone.issuperset(group)]
+    return list(zip(groups, kept))
+
+
+def _weights(
+    targets: Sequence[Any], weights: Sequence[Sequence[float] | None] | None
+) -> list[tuple[float, ...] | None]:
+    if weights is None:
+        return [None] * len(targets)
+    if len(weights) != len(targets) or any(isinstance(share, (int, float)) for share in weights):
+        raise OptionError(
+            f"weights needs one entry for each of the {len(targets)} targets: None, or a weight per position."
+        )
+    return [None if share is None else tuple(float(part) for part in share) for share in weights]
+
+
+def _target(network: FlowNetwork, target: int | Sequence[int], weights: tuple[float, ...] | None) -> Target:
+    positions = network.positions(target)
+    token = network.tokens[positions[0]] if network.tokens else None
+    for decision in network.decisions:
+        if decision.positions == positions:
+            return Target(positions, decision.label, token, weights, decision.probability)
+    label = network.decides[positions[0]] if network.decides and len(positions) == 1 else None
+    return Target(positions, label, token, weights)
+
+
+def _merge(network: FlowNetwork, group: Sequence[int], label: str | None) -> Player:
+    """One player that owns every node of the group."""
+    parts = [network.players[index] for index in group]
+    if len(parts) == 1 and label is None:
+        return parts[0]
+    spans = sorted(part.span for part in parts if part.span is not None)
+    span = (spans[0][0], max(end for _, end in spans)) if spans else None
+    if label is None:
+        adjacent = span is not None and len(spans) == len(parts)
+        label = (
+            network.text[slice(*span)]
+            if adjacent and span and network.text
+            else " ".join(p.label for p in parts)
+        )
+    kinds = {part.kind for part in parts}
+    roles = {part.role for part in parts}
+    return Player(
+        label=label,
+        nodes=tuple(node for part in parts for node in part.nodes),
+        span=span,
+        kind=kinds.pop() if len(kinds) == 1 else "text",
+        role=roles.pop() if len(roles) == 1 else None,
+    )
+
+
+def _decay(network: FlowNetwork, groups: Sequence[Sequence[int]], target: Target) -> NDArray[np.float64]:
+    """Per player 1 / (p - x + 2) for decoder tokens at x <= p, 1 for encoder tokens."""
+    p = max(target.positions)
+    factors = np.ones(len(groups))
+    for column, group in enumerate(groups):
+        places = [
+            position
+            for index in group
+            for stack, position in network.players[index].nodes
+            if stack == "decoder"
+        ]
+        if places and max(places) <= p:
+            factors[column] = 1 / (p - max(places) + 2)
+    return factors
+
+
+def realize(
+    result: Attribution, target: int | Sequence[int] | None = None, player: int | None = None
+) -> MaxFlow:
+    """Finds a maximum flow that splits over the players as the scores say. See `Attribution.realize`."""
+    from attnflow.methods.realization import realize as found
+
+    return found(result, target, player)
+
+
+def _version() -> str:
+    from attnflow import __version__
+
+    return __version__
+
+
+def units_above(value: float, exponent: int) -> int:
+    """The least number of units that is surely no less than a float64 value was before rounding."""
+    scaled = math.ldexp(value, exponent)
+    return math.ceil(scaled) + math.ceil(math.ulp(scaled)) * 4

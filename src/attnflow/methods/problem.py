@@ -1,0 +1,89 @@
+"""What a method is asked, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnflow.attribution import Target
+from attnflow.maxflow import Solver
+from attnflow.maxflow.solver import Progress
+
+if TYPE_CHECKING:
+    from attnflow.network import FlowNetwork
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One target's game.
+
+    Attributes:
+        network: the flow network.
+        solver: solves v for coalitions of these players and this target.
+        groups: players as lists of indices into `network.players`.
+        target: the target.
+        samples: number of sampled orders asked for, or None.
+        stderr: standard error asked for as a fraction of v(N), or None.
+        seed: of anything random.
+        progress: called as `progress(stage, done, total)`, or None.
+    """
+
+    network: FlowNetwork
+    solver: Solver
+    groups: Sequence[Sequence[int]]
+    target: Target
+    samples: int | None = None
+    stderr: float | None = None
+    seed: int = 0
+    progress: Progress | None = None
+
+    @cached_property
+    def grand(self) -> int:
+        """v(N) in units."""
+        return self.solver.grand()
+
+    @cached_property
+    def singles(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """v({j}) in units and the bottleneck of every player."""
+        return self.solver.singles(self.progress)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Scores of one target.
+
+    Attributes:
+        scores: float64 `[players]`.
+        stderr: standard errors, or None if the scores are exact.
+        estimated: True if the scores come from sampled orders.
+        samples: number of sampled orders, or None.
+    """
+
+    scores: NDArray[np.float64]
+    stderr: NDArray[np.float64] | None = None
+    estimated: bool = False
+    samples: int | None = None
+
+
+@dataclass(frozen=True)
+class Method:
+    """An attribution method.
+
+    Attributes:
+        name: what callers write.
+        solve: from a problem to scores.
+        source: the paper it comes from.
+        samples: True if it can estimate from sampled orders.
+        splits: True if its scores are the split of some maximum flow, so that they sum to v(N).
+    """
+
+    name: str
+    solve: Callable[[Problem], Outcome]
+    source: str
+    samples: bool = False
+    splits: bool = False

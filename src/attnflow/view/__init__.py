@@ -1,0 +1,1 @@
+"""Showing a result: in the terminal, as a page, as a figure. Views compute nothing about flows."""

@@ -181,9 +181,10 @@ class Attribution:
 
     def words(self) -> Attribution:
         """Returns the result with the source text's words as players. See `group`."""
-        from attnflow.players import word_groups
+        from attnflow.players import player_groups
 
-        return self.group(word_groups(self.players, self.text))
+        words = player_groups(self.players, self.text, "words")
+        return self.group(words.groups, words.labels)
 
     def group(self, groups: Iterable[Sequence[int]], labels: Sequence[str] | None = None) -> Attribution:
         """Returns the result with groups of players as players.
@@ -198,7 +199,7 @@ class Attribution:
         Raises:
             OptionError: the groups overlap, or the method needs the network and the result has none.
         """
-        from attnflow.players import regroup
+        from attnflow.regrouping import regroup
 
         return regroup(self, [tuple(group) for group in groups], labels)
 

@@ -190,7 +190,7 @@ def _solve(
         weights=weights,
         players=None if grouping is None else grouping.groups,
         labels=None if grouping is None else grouping.labels,
-        exclude=excluded(network.players, exclude),
+        exclude=excluded(network.players, exclude, grouping),
         progress=progress,
         **options,
     )

@@ -345,7 +345,7 @@ class FlowNetwork:
         first, last = _span(trace, layers)
         extra: dict[str, Any] = {}
         if trace.architecture == "encoder":
-            if prefix == "closed":
+            if _closed(prefix):
                 raise OptionError("prefix='closed' needs a decoder: an encoder-only model generates nothing.")
             built = cls.encoder(C.encoder[first - 1 : last], tokens=trace.encoder_tokens)
         elif trace.architecture == "decoder":
@@ -427,7 +427,7 @@ class FlowNetwork:
         Raises:
             NetworkError: out of range, empty or repeated.
         """
-        items = [target] if isinstance(target, (int, np.integer)) else list(target)
+        items: list[Any] = list(target) if np.iterable(target) else [target]
         if not items:
             raise NetworkError("An empty set of positions is no target: name at least one.")
         found = []
@@ -484,6 +484,7 @@ class FlowNetwork:
         for edges in self.edges:
             found.update(repr((edges.source, edges.target, edges.capacity.shape)).encode())
             found.update(np.ascontiguousarray(edges.capacity).data)
+        found.update(b"" if self.own is None else np.ascontiguousarray(self.own).data)
         return found.hexdigest()
 
     def to_networkx(self) -> networkx.DiGraph:

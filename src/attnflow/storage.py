@@ -110,7 +110,7 @@ def from_dict(data: Mapping[str, Any]) -> Attribution:
             provenance=data["provenance"],
             network=None if data["network"] is None else _network(data["network"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, zlib.error) as error:
         raise FormatError(f"A damaged attribution: {type(error).__name__} {error}.") from error
 
 

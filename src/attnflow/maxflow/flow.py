@@ -92,7 +92,7 @@ class MaxFlow:
             finite = units < INFINITE
             true = np.ldexp(np.where(finite, self._true(edges), 0.0), self.exponent)
             below += float(np.maximum(flow - true, 0.0)[finite].sum())
-        weights = 0.5 * sum(limit < INFINITE for limit in self.demand)
+        weights = 1.0 * sum(limit < INFINITE for limit in self.demand)
         return math.ldexp(max(above, 0.0, below) + weights, -self.exponent)
 
     @cached_property
@@ -182,7 +182,7 @@ def max_flow(
         weights: one per position of a set.
         supply: per player the units it may send; players not named may send any amount.
     """
-    chosen = tuple(range(len(network.players))) if players is None else tuple(int(index) for index in players)
+    chosen = tuple(range(len(network.players))) if players is None else tuple(players)
     if len(set(chosen)) != len(chosen):
         raise NetworkError(f"players={list(chosen)} names a player twice.")
     limits = dict(supply or {})

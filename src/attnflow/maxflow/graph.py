@@ -173,7 +173,7 @@ def to_units(capacity: NDArray[Any], exponent: int) -> tuple[Ints, float]:
     infinite = np.isinf(capacity)
     scaled = np.ldexp(np.where(infinite, 0.0, capacity), exponent)
     units = np.rint(scaled)
-    units[(units == 0) & (scaled > 0)] = 1
+    units[(units == 0) & (capacity > 0) & ~infinite] = 1  # even if `scaled` underflows
     worst = float(np.abs(units - scaled).max(initial=0.0))
     rounded = units.astype(np.int64)
     rounded[infinite] = INFINITE

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from attnflow.errors import NetworkError, OptionError, SolverError
 from attnflow.maxflow import kernels
-from attnflow.maxflow.graph import INFINITE, Graph, to_units
+from attnflow.maxflow.graph import INFINITE, LARGEST, Graph, to_units
 
 if TYPE_CHECKING:
     from attnflow.network import FlowNetwork
@@ -219,7 +219,9 @@ class Solver:
             raise NetworkError(
                 f"Target weights must be finite, from 0 up, and sum to 1; found a sum of {share.sum():.6g}."
             )
-        demand[nodes], _ = to_units(share, self.graph.exponent)
+        # no total reaches LARGEST, so that a larger demand is no limit either
+        most = np.ldexp(float(LARGEST), -self.graph.exponent)
+        demand[nodes], _ = to_units(np.minimum(share, most), self.graph.exponent)
         return demand
 
     def _refuse_unbounded(self, groups: Sequence[Sequence[int]]) -> None:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attnflow.attribution import Attribution, Player, Target
+from attnflow.attribution import Attribution, Target
 from attnflow.errors import OptionError, unknown_name
 from attnflow.maxflow import MaxFlow, Solver
 from attnflow.maxflow.solver import Progress
+from attnflow.merging import merge
 from attnflow.methods import attention, flow, rollout, shapley
 from attnflow.methods.problem import Method, Outcome, Problem
 
@@ -141,7 +142,10 @@ def attribute(
 
     errors = [row.outcome.stderr for row in rows]
     known = [error for error in errors if error is not None]
-    members = [_merge(network, group, label) for group, label in _labelled(groups, labels, players, out)]
+    members = [
+        merge([network.players[index] for index in group], network.text, label)
+        for group, label in _labelled(groups, labels, players, out)
+    ]
     return Attribution(
         method=method,
         scores=np.array([row.outcome.scores for row in rows]) * scale,
@@ -298,31 +302,6 @@ def _target(network: FlowNetwork, target: int | Sequence[int], weights: tuple[fl
             return Target(positions, decision.label, token, weights, decision.probability)
     label = network.decides[positions[0]] if network.decides and len(positions) == 1 else None
     return Target(positions, label, token, weights)
-
-
-def _merge(network: FlowNetwork, group: Sequence[int], label: str | None) -> Player:
-    """One player that owns every node of the group."""
-    parts = [network.players[index] for index in group]
-    if len(parts) == 1 and label is None:
-        return parts[0]
-    spans = sorted(part.span for part in parts if part.span is not None)
-    span = (spans[0][0], max(end for _, end in spans)) if spans else None
-    if label is None:
-        adjacent = span is not None and len(spans) == len(parts)
-        label = (
-            network.text[slice(*span)]
-            if adjacent and span and network.text
-            else " ".join(p.label for p in parts)
-        )
-    kinds = {part.kind for part in parts}
-    roles = {part.role for part in parts}
-    return Player(
-        label=label,
-        nodes=tuple(node for part in parts for node in part.nodes),
-        span=span,
-        kind=kinds.pop() if len(kinds) == 1 else "text",
-        role=roles.pop() if len(roles) == 1 else None,
-    )
 
 
 def _decay(network: FlowNetwork, groups: Sequence[Sequence[int]], target: Target) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ from attnflow.errors import InputError, OptionError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
 
     from attnflow.maxflow import MaxFlow
     from attnflow.network import FlowNetwork
@@ -164,6 +165,18 @@ class Attribution:
             excluded_cost=pick(self.excluded_cost),
         )
 
+    def __sub__(self, other: Attribution) -> Attribution:
+        """Returns the difference of two results on the same players, with standard errors.
+
+        Raises:
+            OptionError: results that cannot be compared score by score.
+        """
+        from attnflow.contrast import difference
+
+        if not isinstance(other, Attribution):
+            return NotImplemented
+        return difference(self, other)
+
     def top(self, k: int = 5, target: int = 0) -> list[tuple[str, float]]:
         """Returns the k highest-scoring players of one target.
 
@@ -272,15 +285,26 @@ class Attribution:
 
         return to_dict(self, network=network)
 
-    def to_frame(self) -> pd.DataFrame:
-        """Returns a pandas frame with a row for each target and player.
+    def to_frame(self, backend: str = "pandas") -> pd.DataFrame | pl.DataFrame:
+        """Returns a data frame with a row for each target and player.
+
+        Args:
+            backend: "pandas" or "polars".
 
         Raises:
-            MissingExtraError: pandas is not installed.
+            OptionError: another backend.
+            MissingExtraError: the backend is not installed.
         """
-        from attnflow.storage import to_frame
+        from attnflow.tables import to_frame
 
-        return to_frame(self)
+        return to_frame(self, backend)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Writes the same table as CSV; numbers survive exactly. For the whole result use `save`."""
+        from attnflow.files import write_whole
+        from attnflow.tables import to_csv
+
+        write_whole(path, to_csv(self))
 
     def save(self, path: str | os.PathLike[str], *, network: bool = False) -> None:
         """Writes the result as versioned JSON; numbers survive exactly.

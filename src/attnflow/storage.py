@@ -1,4 +1,4 @@
-"""Results as files: versioned JSON whose numbers survive exactly, and data frames."""
+"""Results as files: versioned JSON whose numbers survive exactly."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.attribution import Attribution, Player, Target
-from attnflow.errors import FormatError, InputError, MissingExtraError
+from attnflow.errors import FormatError, InputError
 from attnflow.files import write_whole
 from attnflow.trace import Decision
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from attnflow.network import FlowNetwork
 
 FORMAT = "attnflow-attribution"
@@ -131,42 +129,6 @@ def load(path: str | os.PathLike[str]) -> Attribution:
         return from_dict(data)
     except FormatError as error:
         raise FormatError(f"{os.fspath(path)!r}: {error}") from error
-
-
-def to_frame(result: Attribution) -> pd.DataFrame:
-    """Makes a frame with a row for each target and player. See `Attribution.to_frame`."""
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise MissingExtraError("pandas", "frame") from error
-    rows = []
-    for t, target in enumerate(result.targets):
-        for j, player in enumerate(result.players):
-            row: dict[str, Any] = {
-                "target": target.name,
-                "target_position": target.positions[0] if len(target.positions) == 1 else target.positions,
-                "player": player.label,
-                "stack": player.nodes[0][0],
-                "position": player.nodes[0][1],
-                "kind": player.kind,
-                "score": result.scores[t, j],
-            }
-            for name in ("lower", "upper", "stderr"):
-                matrix = getattr(result, name)
-                if matrix is not None:
-                    row[name] = matrix[t, j]
-            if result.bottleneck is not None:
-                row["bottleneck"] = bottleneck_name(result, t, j)
-            rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def bottleneck_name(result: Attribution, target: int, player: int) -> str | None:
-    """Name of the layer that stops a player's flow, or None if nothing flows or none was computed."""
-    if result.bottleneck is None or result.bottleneck[target, player] == 0:
-        return None
-    index = int(result.bottleneck[target, player])
-    return result.layers[index - 1] if index <= len(result.layers) else "target weights"
 
 
 def _listed(array: NDArray[Any] | None) -> Any:

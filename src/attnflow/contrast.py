@@ -1,0 +1,82 @@
+"""The difference of two results on the same players."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from attnflow.attribution import Attribution, Player, Scores, Target
+from attnflow.errors import OptionError
+
+
+def difference(left: Attribution, right: Attribution) -> Attribution:
+    """Computes `left - right`, score by score: two inputs, two targets or two models.
+
+    Args:
+        left: what to subtract from.
+        right: what to subtract: players at the same positions, and as many targets, or one target which
+            is then subtracted from each.
+
+    Returns:
+        Scores and totals subtracted; standard errors as of independent estimates, a result without any
+        counting as exact. Intervals and bottlenecks belong to one game, so the difference has none; nor has
+        it a network.
+
+    Raises:
+        OptionError: results that differ in players, method, capacity scheme or number of targets.
+    """
+    for name in ("method", "capacity", "residual", "unit"):
+        if getattr(left, name) != getattr(right, name):
+            raise OptionError(
+                f"Results differ in {name} ({getattr(left, name)!r} and {getattr(right, name)!r}), so their scores "
+                "are not in the same unit: subtract results of the same method and scheme."
+            )
+    if [player.nodes for player in left.players] != [player.nodes for player in right.players]:
+        raise OptionError(
+            f"The results have different players ({len(left.players)} and {len(right.players)}, or at other "
+            "positions): subtract results on inputs of as many tokens, or group both into as many words."
+        )
+    if len(right.targets) not in (1, len(left.targets)):
+        raise OptionError(
+            f"The results have {len(left.targets)} and {len(right.targets)} targets: expected as many, or one."
+        )
+    pick = np.zeros(len(left.targets), dtype=int) if len(right.targets) == 1 else np.arange(len(left.targets))
+    return replace(
+        left,
+        scores=left.scores - right.scores[pick],
+        total=left.total - right.total[pick],
+        players=tuple(_pair(one, other) for one, other in zip(left.players, right.players)),
+        targets=tuple(_versus(one, right.targets[row]) for one, row in zip(left.targets, pick)),
+        lower=None,
+        upper=None,
+        bottleneck=None,
+        stderr=_error(left.stderr, None if right.stderr is None else right.stderr[pick], left.scores),
+        estimated=left.estimated or right.estimated,
+        samples=None if left.samples != right.samples else left.samples,
+        error_bound=left.error_bound + right.error_bound,
+        excluded_cost=None,
+        notes=tuple(dict.fromkeys((*left.notes, *right.notes))),
+        text=left.text if left.text == right.text else None,
+        provenance={"contrast": [dict(left.provenance), dict(right.provenance)]},
+        network=None,
+    )
+
+
+def _error(left: Scores | None, right: Scores | None, like: Scores) -> Scores | None:
+    if left is None and right is None:
+        return None
+    zero = np.zeros_like(like)
+    return np.hypot(zero if left is None else left, zero if right is None else right)
+
+
+def _pair(one: Player, other: Player) -> Player:
+    if one.label == other.label:
+        return one if one.span == other.span else replace(one, span=None)
+    return replace(one, label=f"{one.label} − {other.label}", span=None)
+
+
+def _versus(one: Target, other: Target) -> Target:
+    if one == other:
+        return one
+    return replace(one, label=f"{one.name} − {other.name}", probability=None, weights=None)

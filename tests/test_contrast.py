@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from attnflow import Attribution, FlowNetwork, attribute
+from attnflow.errors import OptionError
+
+
+def network(seed: int, n: int = 5, tokens=None) -> FlowNetwork:
+    rng = np.random.default_rng(seed)
+    A = rng.dirichlet(np.ones(n), size=(2, n))
+    return FlowNetwork.encoder(0.5 * A + 0.5 * np.eye(n), tokens=tokens)
+
+
+def test_difference_is_antisymmetric_and_keeps_efficiency():
+    a = attribute(network(0), method="shapley", targets=[0, 1])
+    b = attribute(network(1), method="shapley", targets=[0, 1])
+    np.testing.assert_array_equal((a - b).scores, -(b - a).scores)
+    np.testing.assert_allclose((a - b).scores.sum(axis=1), a.total - b.total, atol=1e-12)
+    assert (a - b).lower is None
+    assert (a - b).network is None
+
+
+def test_standard_errors_add_in_squares():
+    a = attribute(network(0), method="shapley", targets=[0], samples=64)
+    b = attribute(network(1), method="shapley", targets=[0], samples=64, seed=1)
+    exact = attribute(network(1), method="shapley", targets=[0])
+    np.testing.assert_allclose((a - b).stderr ** 2, a.stderr**2 + b.stderr**2)
+    np.testing.assert_array_equal((a - exact).stderr, a.stderr)
+    assert (a - exact).estimated
+
+
+def test_one_target_is_subtracted_from_each():
+    a = attribute(network(0), method="flow", targets=[0, 1, 2])
+    b = attribute(network(0), method="flow", targets=[1])
+    np.testing.assert_array_equal((a - b).scores[1], np.zeros(5))
+    assert (a - b).targets[0].label == "0 − 1"
+
+
+def test_labels_show_where_the_inputs_differ():
+    a = attribute(network(0, 3, ["the", "key", "is"]), method="flow", targets=[0])
+    b = attribute(network(1, 3, ["the", "keys", "is"]), method="flow", targets=[0])
+    assert [player.label for player in (a - b).players] == ["the", "key − keys", "is"]
+
+
+@pytest.mark.parametrize(
+    ("other", "match"),
+    [
+        (lambda: attribute(network(0, 4), method="flow", targets=[0]), "different players"),
+        (lambda: attribute(network(0), method="shapley", targets=[0]), "differ in method"),
+        (lambda: attribute(network(0), method="flow", targets=[0, 1, 2]), "2 and 3 targets"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(other, match):
+    a = attribute(network(0), method="flow", targets=[0, 1])
+    with pytest.raises(OptionError, match=match):
+        a - other()
+
+
+def test_a_difference_saves_and_loads(tmp_path):
+    difference = attribute(network(0), method="flow", targets=[0]) - attribute(
+        network(1), method="flow", targets=[0]
+    )
+    difference.save(tmp_path / "d.json")
+    loaded = Attribution.load(tmp_path / "d.json")
+    np.testing.assert_array_equal(loaded.scores, difference.scores)
+    assert loaded.players == difference.players
+
+
+def test_not_a_result():
+    with pytest.raises(TypeError):
+        attribute(network(0), method="flow", targets=[0]) - 1

@@ -104,7 +104,12 @@ class Attribution:
         notes: sentences a reader should see beside the scores.
         text: the source text that player spans refer to, or None.
         provenance: model, versions and options that made this result.
-        network: the network it was computed on; None after loading a file saved without it.
+        supporting: for signed results, the scores of what speaks for the output; `scores` is supporting
+            minus opposing.
+        opposing: for signed results, the scores of what speaks against it.
+        network: the network it was computed on; None after loading a file saved without it, and where
+            `networks` differ.
+        networks: one network per target where every target has its own, as with gradient capacities.
     """
 
     method: str
@@ -128,11 +133,14 @@ class Attribution:
     notes: tuple[str, ...] = ()
     text: str | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    supporting: Scores | None = None
+    opposing: Scores | None = None
     network: FlowNetwork | None = field(default=None, repr=False)
+    networks: tuple[FlowNetwork, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         shape = (len(self.targets), len(self.players))
-        for name in ("scores", "lower", "upper", "bottleneck", "stderr"):
+        for name in ("scores", "lower", "upper", "bottleneck", "stderr", "supporting", "opposing"):
             matrix = getattr(self, name)
             if matrix is not None and matrix.shape != shape:
                 raise InputError(
@@ -163,6 +171,10 @@ class Attribution:
             bottleneck=pick(self.bottleneck),
             stderr=pick(self.stderr),
             excluded_cost=pick(self.excluded_cost),
+            supporting=pick(self.supporting),
+            opposing=pick(self.opposing),
+            network=self.networks[rows[0]] if self.networks and len(rows) == 1 else self.network,
+            networks=tuple(self.networks[row] for row in rows) if self.networks and len(rows) > 1 else None,
         )
 
     def __sub__(self, other: Attribution) -> Attribution:
@@ -241,6 +253,9 @@ class Attribution:
                 return None
             return np.concatenate(matrices)
 
+        known = [network for part in parts for network in part._networks()]
+        rows = sum(len(part) for part in parts)
+        shared = known[0] if len(known) == rows and all(network is known[0] for network in known) else None
         return replace(
             first,
             scores=stack("scores"),
@@ -255,8 +270,17 @@ class Attribution:
             samples=max((part.samples for part in parts if part.samples is not None), default=None),
             error_bound=max(part.error_bound for part in parts),
             notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
-            network=first.network if all(part.network is first.network for part in parts) else None,
+            supporting=stack("supporting"),
+            opposing=stack("opposing"),
+            network=shared,
+            networks=tuple(known) if shared is None and len(known) == rows else None,
         )
+
+    def _networks(self) -> tuple[FlowNetwork, ...]:
+        """One network per target, or none."""
+        if self.networks is not None:
+            return self.networks
+        return () if self.network is None else (self.network,) * len(self.targets)
 
     def realize(self, target: int | Sequence[int] | None = None, player: int | None = None) -> MaxFlow:
         """Returns a maximum flow whose split over the players is these scores.

@@ -7,7 +7,7 @@ then merged in. Schemes are looked up by name; `register` adds one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -32,6 +32,9 @@ class Scheme:
         residual: default residual weight in [0, 1), or "open".
         unit: "share" for row-stochastic schemes, else the unit of R's entries.
         source: the paper it comes from.
+        opposing_record: for schemes that tell support from opposition, the record that R is made from when
+            the network of what speaks against the output is asked for; else None.
+        opposing_matrix: like `matrix`, for that record.
     """
 
     name: str
@@ -41,6 +44,8 @@ class Scheme:
     residual: Residual
     unit: str
     source: str
+    opposing_record: str | None = None
+    opposing_matrix: Callable[[NDArray[Any]], NDArray[Any]] | None = None
 
 
 SCHEMES: dict[str, Scheme] = {}
@@ -80,6 +85,45 @@ register(
         source="Abnar & Zuidema 2020 (arXiv 2005.00928); Metzger et al. 2022 (arXiv 2205.15389)",
     )
 )
+register(
+    Scheme(
+        name="gradient",
+        record="gradient",
+        matrix=lambda G: G,
+        row_stochastic=False,
+        residual=0.0,
+        unit="logit per attention",
+        source="GF of Azarkhalili & Libbrecht 2025 (arXiv 2502.15765)",
+        opposing_record="gradient-opposing",
+        opposing_matrix=lambda G: G,
+    )
+)
+register(
+    Scheme(
+        name="attention-gradient",
+        record="attention-gradient",
+        matrix=lambda G: G,
+        row_stochastic=False,
+        residual=0.0,
+        unit="logit",
+        source="AGF of Azarkhalili & Libbrecht 2025 (arXiv 2502.15765); Chefer et al. 2021 (arXiv 2012.09838)",
+        opposing_record="attention-gradient-opposing",
+        opposing_matrix=lambda G: G,
+    )
+)
+register(
+    Scheme(
+        name="relevance",
+        record="relevance",
+        matrix=lambda S: np.maximum(S, 0),
+        row_stochastic=False,
+        residual="open",
+        unit="logit",
+        source="ours: heads are summed before the positive part, so that opposing heads cancel",
+        opposing_record="relevance",
+        opposing_matrix=lambda S: np.maximum(-S, 0),
+    )
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +159,7 @@ def capacities(
     *,
     residual: Residual | None = None,
     heads: str | None = None,
+    opposing: bool = False,
 ) -> Capacities:
     """Turns a trace into capacities.
 
@@ -130,6 +175,7 @@ def capacities(
         residual: r in [0, 1), "open", or None for the scheme's own default.
         heads: how the trace must have reduced its heads, or None to take it as it is. A trace with
             `heads="all"` can be reduced by "mean" (default) or "max" here.
+        opposing: capacities of what speaks against the output, for schemes that tell (ours).
 
     Returns:
         The capacities, float64.
@@ -139,6 +185,15 @@ def capacities(
     """
     found = find(scheme)
     weight = _residual(found, residual)
+    if opposing and (found.opposing_record is None or found.opposing_matrix is None):
+        signed = ", ".join(sorted(name for name, known in SCHEMES.items() if known.opposing_record))
+        raise OptionError(
+            f"Capacity scheme {found.name!r} does not tell support from opposition: signed results need {signed}."
+        )
+    if opposing:
+        found = replace(
+            found, record=found.opposing_record or "", matrix=found.opposing_matrix or found.matrix
+        )
     record = _reduced(trace, trace.record(found.record), heads)
     rounding = ROUNDING.get(trace.dtype, ROUNDING["float32"])
 
@@ -155,7 +210,8 @@ def capacities(
         for name, tokens in (("encoder", trace.encoder_tokens), ("decoder", trace.decoder_tokens)):
             if tokens:
                 relevance = trace.input_relevance.get(name, np.zeros(len(tokens)))
-                own[name] = np.maximum(np.asarray(relevance, dtype=np.float64), 0.0)
+                sign = -1.0 if opposing else 1.0
+                own[name] = np.maximum(sign * np.asarray(relevance, dtype=np.float64), 0.0)
     elif weight > 0:
         for layers in (encoder, decoder, cross):
             for matrix in layers:

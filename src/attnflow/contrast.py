@@ -56,10 +56,35 @@ def difference(left: Attribution, right: Attribution) -> Attribution:
         samples=None if left.samples != right.samples else left.samples,
         error_bound=left.error_bound + right.error_bound,
         excluded_cost=None,
+        supporting=None,
+        opposing=None,
         notes=tuple(dict.fromkeys((*left.notes, *right.notes))),
         text=left.text if left.text == right.text else None,
         provenance={"contrast": [dict(left.provenance), dict(right.provenance)]},
         network=None,
+        networks=None,
+    )
+
+
+def signed(supporting: Attribution, opposing: Attribution) -> Attribution:
+    """Joins what speaks for an output and what speaks against it: score = supporting - opposing (ours).
+
+    Args:
+        supporting: scores on the network of support.
+        opposing: scores of the same players and targets on the network of opposition.
+
+    Returns:
+        The difference, with both parts kept. `total` is the difference of the two totals.
+    """
+    joined = difference(supporting, opposing)
+    options = {**supporting.provenance.get("options", {}), "signed": True}
+    return replace(
+        joined,
+        targets=supporting.targets,
+        supporting=supporting.scores,
+        opposing=opposing.scores,
+        provenance={**supporting.provenance, "options": options},
+        text=supporting.text,
     )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from attnflow.attribution import Player
-from attnflow.capacity import Residual, capacities
+from attnflow.capacity import Residual, capacities, find
 from attnflow.errors import NetworkError, OptionError
 from attnflow.trace import Decision, Token, Trace
 
@@ -325,6 +325,7 @@ class FlowNetwork:
         prefix: Prefix = "players",
         layers: tuple[int, int] | None = None,
         heads: str | None = None,
+        opposing: bool = False,
     ) -> FlowNetwork:
         """Builds the network of whatever architecture the trace has.
 
@@ -336,12 +337,18 @@ class FlowNetwork:
             layers: `(first, last)`, 1-based: use only these layers, so that players are the positions
                 at the input of layer `first`. Not for encoder-decoder models.
             heads: "mean" or "max" if the trace kept all heads.
+            opposing: the network of what speaks against the output, for gradient schemes.
 
         Raises:
             OptionError: unknown names, or options that do not fit the architecture.
             NetworkError: see the builders.
         """
-        C = capacities(trace, capacity, residual=residual, heads=heads)
+        C = capacities(trace, capacity, residual=residual, heads=heads, opposing=opposing)
+        if _closed(prefix) and find(capacity).opposing_record is not None:
+            raise OptionError(
+                f"prefix='closed' with capacity {capacity!r}: one output's gradient says nothing about the earlier "
+                "decisions; use prefix='players', or attention capacities."
+            )
         first, last = _span(trace, layers)
         extra: dict[str, Any] = {}
         if trace.architecture == "encoder":

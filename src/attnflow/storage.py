@@ -36,7 +36,7 @@ def to_dict(result: Attribution, *, network: bool = False) -> dict[str, Any]:
     Raises:
         InputError: `network=True` for a result that has none.
     """
-    if network and result.network is None:
+    if network and not result._networks():
         raise InputError("This result was loaded without its network, so it cannot be saved with it.")
     return {
         "format": FORMAT,
@@ -58,11 +58,16 @@ def to_dict(result: Attribution, *, network: bool = False) -> dict[str, Any]:
         "upper": _listed(result.upper),
         "stderr": _listed(result.stderr),
         "bottleneck": _listed(result.bottleneck),
+        "supporting": _listed(result.supporting),
+        "opposing": _listed(result.opposing),
         "excluded": [vars(player) for player in result.excluded],
         "excluded_cost": _listed(result.excluded_cost),
         "notes": list(result.notes),
         "provenance": dict(result.provenance),
         "network": _network_dict(result.network) if network and result.network is not None else None,
+        "networks": [_network_dict(part) for part in result.networks]
+        if network and result.networks
+        else None,
     }
 
 
@@ -92,6 +97,8 @@ def from_dict(data: Mapping[str, Any]) -> Attribution:
             if data["bottleneck"] is None
             else np.array(data["bottleneck"], dtype=np.int64).reshape(-1, len(data["players"])),
             stderr=_optional(data["stderr"], len(data["players"])),
+            supporting=_optional(data["supporting"], len(data["players"])),
+            opposing=_optional(data["opposing"], len(data["players"])),
             estimated=data["estimated"],
             samples=data["samples"],
             error_bound=data["error_bound"],
@@ -107,6 +114,7 @@ def from_dict(data: Mapping[str, Any]) -> Attribution:
             text=data["text"],
             provenance=data["provenance"],
             network=None if data["network"] is None else _network(data["network"]),
+            networks=None if data["networks"] is None else tuple(_network(part) for part in data["networks"]),
         )
     except (AttributeError, KeyError, TypeError, ValueError, zlib.error) as error:
         raise FormatError(f"A damaged attribution: {type(error).__name__} {error}.") from error

@@ -40,16 +40,22 @@ def realize(
     Raises:
         OptionError: nothing to realise; the message says why.
     """
-    network = result.network
-    if network is None:
+    networks = result._networks()
+    if not networks:
         raise OptionError(
             "This result was loaded without its network, so no flow can be drawn: save it with network=True."
         )
-    if result.provenance.get("options", {}).get("decay"):
+    options = result.provenance.get("options", {})
+    if options.get("decay"):
         raise OptionError(
             "Decayed scores are no split of a maximum flow: compute them with decay=False to realise."
         )
-    row = _row(result, network, target)
+    if result.supporting is not None:
+        raise OptionError(
+            "A signed score is the difference of two flows, so no single flow realises it: compute with signed=False."
+        )
+    row = _row(result, networks[0], target)
+    network = networks[row]
     chosen = result.targets[row]
     owners, single = _with_players(result, network)
     if result.method == "flow":

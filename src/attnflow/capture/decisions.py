@@ -1,0 +1,197 @@
+"""Which positions decide which output: the default targets of a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from attnflow.capture.generation import Course
+from attnflow.capture.tokens import pieces
+from attnflow.errors import CaptureError
+from attnflow.trace import Architecture, Decision, Token
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The last group of a pass, as decisions need it; positions count after cropping.
+
+    Attributes:
+        architecture: as the trace's.
+        tokens: one per position.
+        ids: one per position, or None if positions are not ids.
+        course: what a decoder read and decided; None for an encoder.
+        pooled: positions that a classifier reads, or None if there is none.
+    """
+
+    architecture: Architecture
+    tokens: tuple[Token, ...]
+    ids: tuple[int, ...] | None
+    course: Course | None = None
+    pooled: tuple[int, ...] | None = None
+
+
+def find_logits(outputs: Any) -> torch.Tensor | None:
+    """The logits of a pass, whatever the family calls them; None for a model without head."""
+    for name in ("logits", "prediction_logits"):
+        found: torch.Tensor | None = getattr(outputs, name, None)
+        if torch.is_tensor(found):
+            return found
+    return None
+
+
+def is_pooled(model: Any, outputs: Any, size: int) -> bool:
+    """Whether the output is one vector of class logits for the whole input, not one logit per position."""
+    logits = find_logits(outputs)
+    if logits is None or logits.ndim != 2:
+        return False
+    return bool(logits.shape[1] != size or size == getattr(model.config, "num_labels", None))
+
+
+def decide(
+    model: Any, tokenizer: Any, outputs: Any, ending: Ending, keep: Sequence[int] | None
+) -> tuple[tuple[Decision, ...], tuple[str | None, ...]]:
+    """Finds the default targets of a pass and what each position of the last group decides.
+
+    Args:
+        model: the model that ran.
+        tokenizer: names outputs that are tokens; None names them by id.
+        outputs: what it returned.
+        ending: the last group.
+        keep: positions of the last group that are not padding, or None for all.
+
+    Returns:
+        The decisions, and one label or None per position (empty if nothing is known).
+    """
+    logits = find_logits(outputs)
+    if ending.pooled is not None and logits is not None:
+        return _class(model, logits[0].float(), ending)
+    if logits is not None and logits.ndim == 3:
+        rows = logits[0] if keep is None else logits[0][list(keep)]
+        if rows.shape[0] == len(ending.tokens):
+            if not _is_language(model, rows):
+                return _labels(model, rows, ending)
+            if ending.architecture == "encoder":
+                return _masks(tokenizer, rows, ending)
+            return _next_tokens(tokenizer, rows, ending)
+    start, end = getattr(outputs, "start_logits", None), getattr(outputs, "end_logits", None)
+    if start is not None and end is not None and start.ndim == 2:
+        return _answer(start[0], end[0], ending, keep)
+    if ending.architecture == "encoder":
+        return (Decision((0,)),), ()
+    return _next_tokens(tokenizer, None, ending)
+
+
+def _is_language(model: Any, rows: torch.Tensor) -> bool:
+    if model.get_output_embeddings() is not None:
+        return True
+    vocabulary, labels = getattr(model.config, "vocab_size", None), getattr(model.config, "num_labels", None)
+    return bool(rows.shape[-1] == vocabulary != labels)
+
+
+def _class(
+    model: Any, logits: torch.Tensor, ending: Ending
+) -> tuple[tuple[Decision, ...], tuple[str | None, ...]]:
+    positions = ending.pooled or ()
+    best, probability = _best_class(model, logits)
+    label = _label(model, best)
+    count = len(positions)
+    weights = tuple(1 / count for _ in positions) if count > 1 else None
+    decides = tuple(label if index in positions else None for index in range(len(ending.tokens)))
+    return (Decision(positions, label, weights, probability, best),), decides
+
+
+def _best_class(model: Any, logits: torch.Tensor) -> tuple[int, float | None]:
+    best = int(logits.argmax())
+    if logits.shape[-1] == 1:
+        return best, None
+    several = getattr(model.config, "problem_type", None) == "multi_label_classification"
+    chances = logits.sigmoid() if several else logits.softmax(-1)
+    return best, float(chances[best])
+
+
+def _label(model: Any, index: int) -> str:
+    names = getattr(model.config, "id2label", None) or {}
+    return str(names.get(index, index))
+
+
+def _labels(
+    model: Any, rows: torch.Tensor, ending: Ending
+) -> tuple[tuple[Decision, ...], tuple[str | None, ...]]:
+    found = [_best_class(model, row.float()) for row in rows]
+    decides = tuple(_label(model, best) for best, _ in found)
+    decisions = tuple(
+        Decision((index,), decides[index], None, probability, best)
+        for index, (token, (best, probability)) in enumerate(zip(ending.tokens, found))
+        if not token.special
+    )
+    return decisions, decides
+
+
+def _masks(
+    tokenizer: Any, rows: torch.Tensor, ending: Ending
+) -> tuple[tuple[Decision, ...], tuple[str | None, ...]]:
+    mask = getattr(tokenizer, "mask_token_id", None)
+    masked = [index for index, id in enumerate(ending.ids or ()) if mask is not None and id == mask]
+    best = [int(id) for id in rows.argmax(-1)]
+    decides = tuple(pieces(tokenizer, [id])[0] for id in best)
+    if not masked:
+        return (Decision((0,)),), decides
+    return tuple(
+        Decision(
+            (index,), decides[index], None, float(rows[index].float().softmax(-1)[best[index]]), best[index]
+        )
+        for index in masked
+    ), decides
+
+
+def _next_tokens(
+    tokenizer: Any, rows: torch.Tensor | None, ending: Ending
+) -> tuple[tuple[Decision, ...], tuple[str | None, ...]]:
+    size, course = len(ending.tokens), ending.course
+    if course is None:
+        raise CaptureError("A decoder's pass has no course.")  # never: every decoder gets one
+    last = size - 1
+    if ending.ids is None:
+        known: dict[int, int] = {}
+    else:
+        known = {index - 1: id for index, id in enumerate(ending.ids) if index}
+    known.update(
+        {
+            course.prompt - 1 + index: id
+            for index, id in enumerate(course.decided)
+            if index + course.prompt <= size
+        }
+    )
+    if last not in known and rows is not None:
+        known[last] = int(rows[last].argmax())
+    sequence = [*(ending.ids or ())]
+    decides: list[str | None] = [None] * size
+    for index, id in known.items():
+        if index < last and ending.ids is not None:
+            decides[index] = ending.tokens[index + 1].text
+        else:
+            decides[index] = pieces(tokenizer, [*sequence, id], len(sequence))[0]
+    decisions = []
+    for index in range(course.prompt - 1 if course.decided else last, size):
+        chosen = known.get(index)
+        probability = (
+            None if rows is None or chosen is None else float(rows[index].float().softmax(-1)[chosen])
+        )
+        decisions.append(Decision((index,), decides[index], None, probability, chosen))
+    return tuple(decisions), tuple(decides)
+
+
+def _answer(
+    start: torch.Tensor, end: torch.Tensor, ending: Ending, keep: Sequence[int] | None
+) -> tuple[tuple[Decision, ...], tuple[str | None, ...]]:
+    decisions = []
+    for name, row in (("answer start", start), ("answer end", end)):
+        kept = (row if keep is None else row[list(keep)]).float()
+        if kept.shape[0] != len(ending.tokens):
+            return (Decision((0,)),), ()
+        best = int(kept.argmax())
+        decisions.append(Decision((best,), name, None, float(kept.softmax(-1)[best])))
+    return tuple(decisions), ()

@@ -1,0 +1,258 @@
+"""From text or tensors to what the model is called with, checked."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from attnflow.capture.interface import accepted
+from attnflow.capture.tokens import special_ids, tokens_of_ids, tokens_of_text
+from attnflow.errors import InputError, OptionError
+from attnflow.trace import Token
+
+#: What tokenizers return beside a model's inputs; without effect on a model that takes none of it.
+_LEFT_BY_TOKENIZERS = {"token_type_ids", "special_tokens_mask", "offset_mapping", "length"}
+
+_POSITIONS = re.compile(r"(^|\.)(\w*pos(ition)?s?_?(emb\w*|enc\w*)|embed_positions|wpe|positions_embed)$")
+
+
+class PositionsWarning(UserWarning):
+    """The input is longer than anything the model was trained on, though its positions allow it."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What goes into the model, before any continuation.
+
+    Attributes:
+        tensors: keyword arguments of the model's forward, batch of one.
+        ids: input ids of the encoder, or of a decoder-only model; None if the input is not ids.
+        tokens: one per id; empty if there are no ids.
+        keep: positions that are not padding, or None for all.
+        text: the source text, or None.
+    """
+
+    tensors: dict[str, Any]
+    ids: tuple[int, ...] | None
+    tokens: tuple[Token, ...]
+    keep: tuple[int, ...] | None = None
+    text: str | None = None
+
+    def without_padding(self) -> Prompt:
+        """The same prompt with padding cut out before the model runs."""
+        if self.keep is None or self.ids is None:
+            return self
+        keep, size = list(self.keep), len(self.ids)
+        tensors = {
+            name: value[:, keep]
+            if torch.is_tensor(value) and value.ndim >= 2 and value.shape[1] == size
+            else value
+            for name, value in self.tensors.items()
+        }
+        return Prompt(
+            tensors, tuple(self.ids[i] for i in keep), tuple(self.tokens[i] for i in keep), text=self.text
+        )
+
+
+def from_text(model: Any, tokenizer: Any, text: Any) -> Prompt:
+    """Tokenizes one text.
+
+    Raises:
+        InputError: not one text, no tokenizer, or no token but special ones.
+    """
+    if not isinstance(text, str):
+        raise InputError(
+            f"text: expected one string, found {type(text).__name__}; capture one text at a time."
+        )
+    if not text.strip():
+        raise InputError("text is empty: expected at least one word.")
+    if tokenizer is None:
+        raise InputError(
+            f"text needs a tokenizer, and none was found beside {type(model).__name__}: pass tokenizer=, "
+            "or ids as inputs=."
+        )
+    encoding = encode(tokenizer, text)
+    tokens = tokens_of_text(tokenizer, text, encoding)
+    if all(token.special for token in tokens):
+        raise InputError(f"text {text!r} has no tokens but special ones: expected at least one word.")
+    names, _ = accepted(model)
+    tensors = {
+        name: torch.tensor([value], device=model.device)
+        for name, value in encoding.items()
+        if name in names and name not in ("offset_mapping", "special_tokens_mask")
+    }
+    ids = tuple(encoding["input_ids"])
+    if "input_ids" not in tensors:
+        raise InputError(f"{type(model).__name__} takes no input_ids: pass its own inputs as inputs=.")
+    return Prompt(tensors, ids, tokens, text=text)
+
+
+def encode(tokenizer: Any, text: str, **options: Any) -> dict[str, Any]:
+    """Tokenizes without truncation or advice; lists without batch axis."""
+    from attnflow.capture.state import quiet
+
+    fast = bool(getattr(tokenizer, "is_fast", False))
+    with quiet():
+        encoding = tokenizer(
+            text, truncation=False, return_special_tokens_mask=True, return_offsets_mapping=fast, **options
+        )
+    return {name: list(value) for name, value in encoding.items()}
+
+
+def from_tensors(model: Any, tokenizer: Any, inputs: Any) -> Prompt:
+    """Checks inputs that were handed in as tensors, arrays or lists.
+
+    Raises:
+        InputError: more than one example, unknown names, nothing but padding.
+    """
+    if not isinstance(inputs, Mapping) or not inputs:
+        raise InputError(
+            f"inputs: expected keyword tensors of the model by name, found {type(inputs).__name__}."
+        )
+    names = accepted(model)[0] | accepted(model.base_model)[0]
+    unknown = sorted(name for name in inputs if name not in names and name not in _LEFT_BY_TOKENIZERS)
+    if unknown:
+        raise InputError(
+            f"inputs: {type(model).__name__} takes no {', '.join(unknown)}; it takes "
+            f"{', '.join(sorted(names))}."
+        )
+    tensors = {
+        name: _batch_of_one(name, value, model.device) for name, value in inputs.items() if name in names
+    }
+    raw = tensors.get("input_ids")
+    ids = tuple(int(id) for id in raw[0]) if raw is not None else None
+    keep = _kept("attention_mask", tensors.get("attention_mask"), None if ids is None else len(ids))
+    return Prompt(tensors, ids, () if ids is None else tokens_of_ids(tokenizer, ids), keep)
+
+
+def kept_decoder(tensors: Mapping[str, Any], size: int) -> tuple[int, ...] | None:
+    """Decoder positions that `decoder_attention_mask` does not mask out, or None for all."""
+    return _kept("decoder_attention_mask", tensors.get("decoder_attention_mask"), size)
+
+
+def _batch_of_one(name: str, value: Any, device: torch.device) -> Any:
+    if isinstance(value, (str, bool, int, float)) or value is None:
+        return value
+    try:
+        tensor = value if torch.is_tensor(value) else torch.as_tensor(np.asarray(value))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"inputs[{name!r}]: expected a tensor, found {type(value).__name__}.") from error
+    tensor = tensor.unsqueeze(0) if tensor.ndim == 1 else tensor
+    if tensor.ndim and tensor.shape[0] != 1:
+        raise InputError(
+            f"inputs[{name!r}]: found a batch of {tensor.shape[0]}, expected one example; capture them one "
+            "by one."
+        )
+    if 0 in tensor.shape:
+        raise InputError(f"inputs[{name!r}] is empty: found shape {list(tensor.shape)}.")
+    return tensor.to(device)
+
+
+def _kept(name: str, mask: Any, size: int | None) -> tuple[int, ...] | None:
+    if not torch.is_tensor(mask) or mask.ndim != 2:
+        return None
+    if size is not None and mask.shape[1] != size:
+        raise InputError(f"{name} has {mask.shape[1]} positions, expected {size} as in the ids.")
+    keep = tuple(int(i) for i in torch.nonzero(mask[0]).flatten())
+    if not keep:
+        raise InputError(f"{name} masks every position: expected at least one that is not padding.")
+    return None if len(keep) == mask.shape[1] else keep
+
+
+def check_ids(model: Any, ids: Sequence[int]) -> None:
+    """Checks that the vocabulary has every id.
+
+    Raises:
+        InputError: it does not; most often the tokenizer is another model's.
+    """
+    try:
+        size = getattr(model.get_input_embeddings(), "num_embeddings", None)
+    except (AttributeError, NotImplementedError):  # families that embed in their own way check on their own
+        return
+    if size is not None and ids and not 0 <= min(ids) <= max(ids) < size:
+        worst = max(ids) if max(ids) >= size else min(ids)
+        raise InputError(
+            f"Token id {worst} is not in the vocabulary of {type(model).__name__} (ids 0 to {size - 1}): "
+            "the tokenizer must be the one of this model."
+        )
+
+
+def check_not_only_special(tokenizer: Any, prompt: Prompt) -> None:
+    """Refuses ids of which all are special.
+
+    Raises:
+        InputError: nothing is left to explain.
+    """
+    special = special_ids(tokenizer)
+    if prompt.ids is not None and special and all(id in special for id in prompt.ids):
+        raise InputError("inputs has no tokens but special ones: expected at least one word.")
+
+
+def check_length(model: Any, stack: torch.nn.Module, size: int, what: str = "input") -> None:
+    """Checks a sequence against the positions that the model has.
+
+    Args:
+        model: the whole model, for messages and configuration.
+        stack: the part whose positions count: the encoder, the decoder, or the model itself.
+        size: number of positions wanted.
+        what: how messages name the sequence.
+
+    Raises:
+        InputError: the model has no position for some of them.
+
+    Warns:
+        PositionsWarning: positions are rotary or relative, and the input is longer than in training.
+    """
+    limit = positions_limit(stack)
+    if limit is not None and size > limit:
+        raise InputError(
+            f"The {what} has {size} tokens, but {type(model).__name__} has positions for {limit}: shorten "
+            "it; nothing is cut off silently."
+        )
+    if limit is None:
+        trained = getattr(stack, "config", model.config)
+        longest = getattr(trained, "max_position_embeddings", None) or getattr(trained, "n_positions", None)
+        if isinstance(longest, int) and 0 < longest < size:
+            warnings.warn(
+                f"The {what} has {size} tokens; {type(model).__name__} was trained on up to {longest}, and "
+                "attention beyond that may mean little.",
+                PositionsWarning,
+                stacklevel=4,
+            )
+
+
+def positions_limit(stack: torch.nn.Module) -> int | None:
+    """The largest number of positions that this stack's tables of positions allow, or None without tables."""
+    limits = []
+    for name, module in stack.named_modules():
+        if isinstance(module, torch.nn.Embedding) and _POSITIONS.search(name):
+            taken = getattr(module, "offset", None)
+            if taken is None:
+                taken = 0 if module.padding_idx is None or _sinusoidal(module) else module.padding_idx + 1
+            limits.append(module.num_embeddings - int(taken))
+    for name, buffer in stack.named_buffers():
+        if re.search(r"(^|\.)(embed_positions|pos_encoding)$", name) and buffer.ndim == 2:
+            limits.append(buffer.shape[0])
+    return min(limits) if limits else None
+
+
+def _sinusoidal(module: torch.nn.Module) -> bool:
+    return "Sinusoidal" in type(module).__name__
+
+
+def refuse_both(text: Any, inputs: Any) -> None:
+    """Checks that exactly one of text and inputs was given.
+
+    Raises:
+        OptionError: both or neither.
+    """
+    if text is not None and inputs is not None:
+        raise OptionError("text and inputs were both given: expected one of them.")
+    if text is None and inputs is None:
+        raise OptionError("Neither text nor inputs was given: expected one of them.")

@@ -1,0 +1,274 @@
+"""From the reports of one pass to the layers of each stack, in order and complete."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from attnflow.capture.interface import Report
+from attnflow.errors import CaptureError
+
+Matrix = NDArray[np.floating[Any]]
+
+_CROSS = re.compile(r"cross|encoder_attn|enc_?dec|encoder_decoder|src_attn|context_attn", re.IGNORECASE)
+_INDEXED = re.compile(r"^((?:.*?\.)?)(\d+)(?:\.|$)")
+
+
+@dataclass(frozen=True)
+class Stacks:
+    """The layers of each stack, first layer first; padding cropped.
+
+    Attributes:
+        encoder, decoder, cross: matrices as in `attnflow.trace.Record`.
+        partial: names of layers without attention that stand as identity.
+        dtype: dtype of the weights in the model.
+        padded: number of encoder (or only) and decoder positions before cropping, None without that stack.
+    """
+
+    encoder: tuple[Matrix, ...] = ()
+    decoder: tuple[Matrix, ...] = ()
+    cross: tuple[Matrix, ...] = ()
+    partial: tuple[str, ...] = ()
+    dtype: str = "float32"
+    padded: tuple[int | None, int | None] = (None, None)
+
+
+def single_stack(
+    model: torch.nn.Module,
+    reports: Sequence[Report],
+    keep: Sequence[int] | None,
+    size: int | None,
+    allow_partial: bool,
+) -> Stacks:
+    """Arranges the layers of a model with one stack, as `decoder` if all of them are causal, else `encoder`.
+
+    Args:
+        model: the model that ran.
+        reports: in the order of computation.
+        keep: positions that are not padding, or None for all.
+        size: number of positions of the input before cropping, or None to take the first layer's.
+        allow_partial: whether layers without attention may stand as identity.
+
+    Raises:
+        CaptureError: layers that are not square, not finite, missing, or reported more than once.
+    """
+    size = reports[0].kept.shape[-1] if size is None else size
+    cropped = [_cropped(model, report, (size, size), (keep, keep)) for report in reports]
+    layers, partial = _complete(model, "self-attention", cropped, allow_partial)
+    dtype = reports[0].dtype
+    causal = all(_causal(report.kept) for report in cropped)
+    if layers[0].shape[-1] == 1:
+        causal = statically_causal(model)
+    if causal:
+        return Stacks(decoder=layers, partial=partial, dtype=dtype, padded=(None, size))
+    return Stacks(encoder=layers, partial=partial, dtype=dtype, padded=(size, None))
+
+
+def encoder_decoder_stacks(
+    model: torch.nn.Module,
+    reports: Sequence[Report],
+    keep: tuple[Sequence[int] | None, Sequence[int] | None],
+    sizes: tuple[int | None, int | None],
+    allow_partial: bool,
+) -> Stacks:
+    """Arranges the layers of an encoder-decoder: encoder, decoder self-attention and cross-attention.
+
+    Args:
+        model: the model that ran.
+        reports: in the order of computation.
+        keep: encoder and decoder positions that are not padding, or None for all.
+        sizes: number of encoder and decoder positions before cropping, or None to take them from the layers.
+        allow_partial: whether layers without attention may stand as identity.
+
+    Raises:
+        CaptureError: as for `single_stack`, or self- and cross-attention cannot be told apart.
+    """
+    encoder, rest = by_side(model, reports)
+    if not encoder or not rest:
+        raise CaptureError(
+            f"{type(model).__name__}: found {len(encoder)} encoder and {len(rest)} decoder attention "
+            "layers, expected some of each."
+        )
+    n = encoder[0].kept.shape[-1] if sizes[0] is None else sizes[0]
+    m = rest[0].kept.shape[-2] if sizes[1] is None else sizes[1]
+    cross: list[Report] = []
+    own: list[Report] = []
+    for report in rest:
+        (cross if _is_cross(model, report, n, m) else own).append(report)
+    if len(own) != len(cross):
+        raise CaptureError(
+            f"{type(model).__name__}: found {len(own)} decoder self-attention and {len(cross)} "
+            "cross-attention layers, "
+            "expected one of each per decoder layer; models that merge the two cannot be captured."
+        )
+    parts: dict[str, tuple[Matrix, ...]] = {}
+    partial: tuple[str, ...] = ()
+    for name, found, shape, kept in (
+        ("encoder", encoder, (n, n), (keep[0], keep[0])),
+        ("decoder", own, (m, m), (keep[1], keep[1])),
+        ("cross", cross, (m, n), (keep[1], keep[0])),
+    ):
+        cropped = [_cropped(model, report, shape, kept) for report in found]
+        parts[name], missing = _complete(
+            model, f"{name} attention", cropped, allow_partial and name == "encoder"
+        )
+        partial += missing
+    return Stacks(**parts, partial=partial, dtype=reports[0].dtype, padded=(n, m))
+
+
+def by_side(model: torch.nn.Module, reports: Sequence[Report]) -> tuple[list[Report], list[Report]]:
+    """Splits the reports of an encoder-decoder into those of its encoder and the rest."""
+    inside = _encoder_names(model)
+    sides: tuple[list[Report], list[Report]] = ([], [])
+    for report in reports:
+        is_encoder = report.name.startswith("encoder_attentions.") or report.name in inside
+        sides[0 if is_encoder else 1].append(report)
+    return sides
+
+
+def statically_causal(model: torch.nn.Module) -> bool:
+    """Tells from its classes and configuration whether a model with one stack decodes from left to right."""
+    from transformers.models.auto import modeling_auto
+
+    config = getattr(model, "config", None)
+    flags = [
+        module.is_causal
+        for module in model.modules()
+        if isinstance(getattr(module, "is_causal", None), bool) and not _CROSS.search(type(module).__name__)
+    ]
+    if flags:
+        return all(flags)
+    if getattr(config, "is_decoder", False):
+        return True
+    if getattr(config, "attn_type", None) == "bi":  # XLNet
+        return False
+    kind = getattr(config, "model_type", None)
+    causal = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    masked = modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    return kind in causal and kind not in masked
+
+
+def has_sinks(model: torch.nn.Module) -> bool:
+    """Tells whether the model has learned attention sinks, so that rows may sum to less than 1."""
+    return any("sink" in name.rsplit(".", 1)[-1] for name, _ in model.named_parameters())
+
+
+def _encoder_names(model: torch.nn.Module) -> set[str]:
+    get_encoder = getattr(model, "get_encoder", None)
+    encoder = get_encoder() if get_encoder is not None else None
+    if not isinstance(encoder, torch.nn.Module):
+        return set()
+    inside = {id(module) for module in encoder.modules()}
+    return {name for name, module in model.named_modules() if id(module) in inside}
+
+
+def _is_cross(model: torch.nn.Module, report: Report, n: int, m: int) -> bool:
+    if report.name.startswith("cross_attentions."):
+        return True
+    if report.name.startswith("decoder_attentions."):
+        return False
+    shape = report.kept.shape[-2:]
+    if n != m and shape in ((m, n), (m, m)):
+        return bool(shape == (m, n))
+    if _CROSS.search(report.name) or _CROSS.search(type(model.get_submodule(report.name)).__name__):
+        return True
+    return m > 1 and not _causal(report.kept)
+
+
+def _causal(matrix: Matrix) -> bool:
+    above = np.triu_indices(matrix.shape[-1], k=1)
+    return not np.any(matrix[..., above[0], above[1]])
+
+
+def _cropped(
+    model: torch.nn.Module,
+    report: Report,
+    shape: tuple[int, int],
+    keep: tuple[Sequence[int] | None, Sequence[int] | None],
+) -> Report:
+    matrix = report.kept
+    if matrix.shape[-2:] != shape:
+        raise CaptureError(
+            f"{type(model).__name__}: the attention of {report.name} has shape {list(matrix.shape[-2:])}, "
+            "expected "
+            f"{list(shape)} for this input; pooled, banded or memory-extended attention is not a stack "
+            "over one sequence."
+        )
+    queries, keys = keep
+    if queries is not None:
+        matrix = matrix[..., list(queries), :]
+    if keys is not None:
+        matrix = matrix[..., list(keys)]
+    if not np.isfinite(matrix).all():
+        raise CaptureError(
+            f"{type(model).__name__}: the attention of {report.name} holds NaN or infinite values, "
+            "expected weights from 0 to 1; check the model's weights, or load it in float32."
+        )
+    return replace(report, kept=np.ascontiguousarray(matrix))
+
+
+def _complete(
+    model: torch.nn.Module, kind: str, reports: Sequence[Report], allow_partial: bool
+) -> tuple[tuple[Matrix, ...], tuple[str, ...]]:
+    """Checks that every layer of the lists that hold these modules reported exactly once.
+
+    Layers that share one module (ALBERT) report as often as the configuration says. Layers without attention
+    are refused, or become identity.
+    """
+    cls = type(model).__name__
+    calls = Counter(report.name for report in reports)
+    if "attentions." in reports[0].name or calls.most_common(1)[0][1] > 1:
+        known = _configured_layers(model, kind)
+        if known and len(reports) not in known:
+            raise CaptureError(
+                f"{cls}: found {len(reports)} {kind} layers, expected "
+                f"{' or '.join(map(str, sorted(known)))}: some layers "
+                "have no attention, or one reported twice."
+            )
+        return tuple(report.kept for report in reports), ()
+    places: dict[str, dict[int, Report]] = {}
+    for report in reports:
+        match = _INDEXED.match(report.name)
+        folder, index = (match[1], int(match[2])) if match else (report.name + "#", 0)
+        if index in places.setdefault(folder, {}):
+            raise CaptureError(
+                f"{cls}: layer {folder}{index} reported {kind} twice ({places[folder][index].name} and "
+                f"{report.name}), expected one attention per layer."
+            )
+        places[folder][index] = report
+    layers: list[Matrix] = []
+    missing: list[str] = []
+    for folder, by_index in places.items():
+        blank = np.zeros_like(reports[0].kept) + np.eye(
+            *reports[0].kept.shape[-2:], dtype=reports[0].kept.dtype
+        )
+        size = 1 if folder.endswith("#") else len(list(model.get_submodule(folder.rstrip(".")).children()))
+        for index in range(size):
+            if index in by_index:
+                layers.append(by_index[index].kept)
+            else:
+                missing.append(f"{folder}{index} ({type(model.get_submodule(f'{folder}{index}')).__name__})")
+                layers.append(blank)
+    if missing and not allow_partial:
+        shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
+        raise CaptureError(
+            f"{cls} has layers without {kind}: {shown}; expected attention in every layer. "
+            "allow_partial=True treats them as identity and marks the result."
+        )
+    return tuple(layers), tuple(missing)
+
+
+def _configured_layers(model: torch.nn.Module, kind: str) -> set[int]:
+    config: Any = getattr(model, "config", None)
+    inner = [config, getattr(config, "encoder" if kind.startswith("encoder") else "decoder", None)]
+    names = ["num_hidden_layers"]
+    names += ["encoder_layers"] if kind.startswith("encoder") else ["decoder_layers", "num_decoder_layers"]
+    found = {getattr(part, name, None) for part in inner for name in names}
+    return {count for count in found if isinstance(count, int)}

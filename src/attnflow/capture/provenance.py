@@ -1,0 +1,70 @@
+"""What is needed to make a trace again."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+_SAMPLED = 64  # entries of every weight that enter the fingerprint
+
+
+def provenance(
+    model: Any, name: str, how: str, implementation: str | None, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Describes model, software and options, all JSON.
+
+    Args:
+        model: the model that ran.
+        name: what it was asked for by, or its own name or path; may be empty.
+        how: "interface" or "eager".
+        implementation: the attention implementation that the model was found with.
+        options: the options of `capture`.
+    """
+    return {
+        "source": "transformers",
+        "capture": how,
+        "model": name or type(model).__name__,
+        "class": type(model).__name__,
+        "hash": fingerprint(model),
+        "attention_implementation": implementation,
+        "versions": {
+            package: _version(package) for package in ("attnflow", "torch", "transformers", "tokenizers")
+        }
+        | {"python": platform.python_version()},
+        "options": json.loads(json.dumps(options, default=str)),
+    }
+
+
+def fingerprint(model: torch.nn.Module) -> str:
+    """A SHA-256 of the names, shapes, dtypes and evenly spaced entries of all weights.
+
+    Reading every weight of a large model would take longer than the pass itself; 64 entries of each tell one
+    checkpoint from another.
+    """
+    digest = hashlib.sha256()
+    for name, weight in model.state_dict().items():
+        if not torch.is_tensor(weight):
+            continue
+        digest.update(f"{name} {list(weight.shape)} {weight.dtype}".encode())
+        if weight.is_meta or weight.numel() == 0:
+            continue
+        flat = weight.detach().reshape(-1)
+        sample = flat[:: max(1, flat.numel() // _SAMPLED)][:_SAMPLED]
+        digest.update(
+            sample.to(torch.float64 if sample.is_floating_point() else torch.int64).cpu().numpy().tobytes()
+        )
+    return f"sha256-sampled:{digest.hexdigest()}"
+
+
+@functools.cache
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

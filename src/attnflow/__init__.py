@@ -27,6 +27,7 @@ _WHERE = {
     "capacities": "attnflow.capacity",
     "capture": "attnflow.capture",
     "explain": "attnflow.explain",
+    "game": "attnflow.coalitions",
 }
 
 __all__ = [
@@ -44,12 +45,14 @@ __all__ = [
     "capacities",
     "capture",
     "explain",
+    "game",
 ]
 
 if TYPE_CHECKING:
     from attnflow.attribution import Attribution, Player, Target
     from attnflow.capacity import Capacities, capacities
     from attnflow.capture import capture
+    from attnflow.coalitions import game
     from attnflow.errors import AttnflowError
     from attnflow.explain import explain
     from attnflow.maxflow import MaxFlow

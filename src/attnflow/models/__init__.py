@@ -68,6 +68,14 @@ BUNDLED: dict[str, Bundled] = {
     bundled.name: bundled
     for bundled in (
         Bundled(
+            name="sentiment",
+            summary="MiniLM with an adapter: is an English sentence positive or negative?",
+            architecture="encoder",
+            licence="Apache-2.0",
+            extra="demo",
+            load=_own("sentiment"),
+        ),
+        Bundled(
             name="minilm",
             summary="MiniLM sentence encoder, 6 layers of 12 heads (all-MiniLM-L6-v2)",
             architecture="encoder",

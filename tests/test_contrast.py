@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from attnflow import Attribution, FlowNetwork, attribute
+from attnflow.contrast import signed
 from attnflow.errors import OptionError
 
 
@@ -69,3 +70,11 @@ def test_a_difference_saves_and_loads(tmp_path):
 def test_not_a_result():
     with pytest.raises(TypeError):
         attribute(network(0), method="flow", targets=[0]) - 1
+
+
+def test_both_sides_of_a_signed_result_are_grouped():
+    parts = [attribute(network(seed), method="rollout", targets=[0, 1]) for seed in (0, 1)]
+    grouped = signed(*parts).group([[1, 3]])
+    np.testing.assert_allclose(grouped.supporting, parts[0].group([[1, 3]]).scores)
+    np.testing.assert_allclose(grouped.opposing, parts[1].group([[1, 3]]).scores)
+    np.testing.assert_allclose(grouped.scores, grouped.supporting - grouped.opposing)

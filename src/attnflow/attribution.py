@@ -39,7 +39,8 @@ class Player:
         span: `(start, end)` character offsets in the source text, or None.
         kind: "text", "special" (added by the tokenizer), "template" (a chat template's own tokens), or
             "generated" (decoded by the model).
-        role: chat role or segment, if any.
+        role: role of the chat message it is part of, if any.
+        turn: index of that message, also for the template's tokens around it.
     """
 
     label: str
@@ -47,6 +48,7 @@ class Player:
     span: tuple[int, int] | None = None
     kind: str = "text"
     role: str | None = None
+    turn: int | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ class Attribution:
         estimated: True if the scores come from sampled orders.
         samples: number of sampled orders; None for exact results.
         error_bound: largest error of any value from rounding capacities to integers.
+        gap: float64 `[targets]`, certified bound on the error of every score and of their sum (method
+            "central"); None where scores are exact in integers.
         capacity: name of the capacity scheme, or None for a network built from arrays.
         residual: the residual weight, "open", or None if it is inside the caller's arrays.
         unit: "share" (row-stochastic capacities, v(N) at most 1) or "capacity" (the scheme's own units).
@@ -124,6 +128,7 @@ class Attribution:
     estimated: bool = False
     samples: int | None = None
     error_bound: float = 0.0
+    gap: Scores | None = None
     capacity: str | None = None
     residual: float | str | None = None
     unit: str = "capacity"
@@ -146,6 +151,8 @@ class Attribution:
                 raise InputError(
                     f"{name} has shape {list(matrix.shape)}, expected [{shape[0]} targets, {shape[1]} players]."
                 )
+        if not (np.isfinite(self.scores).all() and np.isfinite(self.total).all()):
+            raise InputError("scores and total must be finite numbers; found NaN or infinity.")
         if self.total.shape != shape[:1]:
             raise InputError(f"total has shape {list(self.total.shape)}, expected [{shape[0]} targets].")
 
@@ -171,6 +178,7 @@ class Attribution:
             bottleneck=pick(self.bottleneck),
             stderr=pick(self.stderr),
             excluded_cost=pick(self.excluded_cost),
+            gap=pick(self.gap),
             supporting=pick(self.supporting),
             opposing=pick(self.opposing),
             network=self.networks[rows[0]] if self.networks and len(rows) == 1 else self.network,
@@ -254,6 +262,7 @@ class Attribution:
             return np.concatenate(matrices)
 
         known = [network for part in parts for network in part._networks()]
+        outputs = [output for part in parts for output in part.provenance.get("outputs", ())]
         rows = sum(len(part) for part in parts)
         shared = known[0] if len(known) == rows and all(network is known[0] for network in known) else None
         return replace(
@@ -264,14 +273,18 @@ class Attribution:
             lower=stack("lower"),
             upper=stack("upper"),
             bottleneck=stack("bottleneck"),
-            stderr=stack("stderr"),
+            stderr=np.concatenate([np.zeros_like(p.scores) if p.stderr is None else p.stderr for p in parts])
+            if any(part.stderr is not None for part in parts)
+            else None,
             excluded_cost=stack("excluded_cost"),
+            gap=stack("gap"),
             estimated=any(part.estimated for part in parts),
             samples=max((part.samples for part in parts if part.samples is not None), default=None),
             error_bound=max(part.error_bound for part in parts),
             notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
             supporting=stack("supporting"),
             opposing=stack("opposing"),
+            provenance={**first.provenance, **({"outputs": outputs} if outputs else {})},
             network=shared,
             networks=tuple(known) if shared is None and len(known) == rows else None,
         )

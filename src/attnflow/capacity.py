@@ -74,6 +74,14 @@ def find(name: str) -> Scheme:
     return SCHEMES[name]
 
 
+def _by_row(N: NDArray[Any]) -> NDArray[np.float64]:
+    """Rows divided by their sum; zero rows stay zero."""
+    R = np.asarray(N, dtype=np.float64)
+    sums = R.sum(axis=-1, keepdims=True)
+    shares: NDArray[np.float64] = np.divide(R, sums, out=np.zeros_like(R), where=sums > 0)
+    return shares
+
+
 register(
     Scheme(
         name="attention",
@@ -83,6 +91,17 @@ register(
         residual=0.5,
         unit="share",
         source="Abnar & Zuidema 2020 (arXiv 2005.00928); Metzger et al. 2022 (arXiv 2205.15389)",
+    )
+)
+register(
+    Scheme(
+        name="norm",
+        record="norm",
+        matrix=_by_row,
+        row_stochastic=True,
+        residual=0.5,
+        unit="share",
+        source="Kobayashi et al. 2020 (arXiv 2004.10102): lengths of the vectors that positions send",
     )
 )
 register(
@@ -194,6 +213,11 @@ def capacities(
         found = replace(
             found, record=found.opposing_record or "", matrix=found.opposing_matrix or found.matrix
         )
+    if trace.partial and weight == 0 and not found.row_stochastic:
+        raise OptionError(
+            f"capacity {found.name!r} without residual: the {len(trace.partial)} layers without attention have no "
+            "capacity in its unit. Use residual='open', which lets them carry everything."
+        )
     record = _reduced(trace, trace.record(found.record), heads)
     rounding = ROUNDING.get(trace.dtype, ROUNDING["float32"])
 
@@ -220,6 +244,9 @@ def capacities(
             for matrix in layers:
                 matrix[np.diag_indices_from(matrix)] += weight
         cross_residual = weight
+    # Without a residual, cross-attention adds to what decoder self-attention brings: rows sum to 2.
+    bounded = found.row_stochastic or (weight != "open" and weight > 0)
+    stochastic = weight != "open" and bounded and not (cross and weight == 0)
     return Capacities(
         encoder=tuple(encoder),
         decoder=tuple(decoder),
@@ -227,8 +254,8 @@ def capacities(
         cross_residual=cross_residual,
         scheme=found.name,
         residual=weight,
-        row_stochastic=weight != "open" and (found.row_stochastic or weight > 0),
-        unit="share" if found.row_stochastic and weight != "open" else found.unit,
+        row_stochastic=stochastic,
+        unit="share" if stochastic else "capacity" if found.unit == "share" else found.unit,
         own=own,
     )
 

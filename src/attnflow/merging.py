@@ -21,17 +21,18 @@ def merge(parts: Sequence[Player], text: str | None = None, label: str | None = 
         label: its name; default the text the parts span, or their labels if they span no one piece.
 
     Returns:
-        The player. It has a span if the parts are neighbours that all have one; a kind, a role if they agree.
+        The player. It has a span if the parts are neighbours that all have one; a kind, a role, a turn if they agree.
     """
     if len(parts) == 1:
         return parts[0] if label is None else replace(parts[0], label=label)
-    kinds, roles = {part.kind for part in parts}, {part.role for part in parts}
+    kinds, roles, turns = ({getattr(part, name) for part in parts} for name in ("kind", "role", "turn"))
     return Player(
         label=spelled(parts, text) if label is None else label,
         nodes=tuple(node for part in parts for node in part.nodes),
         span=_spanned(parts),
         kind=kinds.pop() if len(kinds) == 1 else "text",
         role=roles.pop() if len(roles) == 1 else None,
+        turn=turns.pop() if len(turns) == 1 else None,
     )
 
 

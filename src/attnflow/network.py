@@ -153,6 +153,40 @@ class FlowNetwork:
     notes: tuple[str, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.architecture not in ("encoder", "decoder", "encoder-decoder"):
+            raise NetworkError(
+                f"architecture={self.architecture!r}: expected 'encoder', 'decoder' or 'encoder-decoder'."
+            )
+        for number, edges in enumerate(self.edges):
+            where = f"Edges {number}"
+            if not all(0 <= group < len(self.groups) for group in (edges.source, edges.target)):
+                raise NetworkError(f"{where}: expected groups from 0 to {len(self.groups) - 1}.")
+            if not 0 <= edges.layer <= len(self.layers):
+                raise NetworkError(f"{where}: layer {edges.layer} is none of the {len(self.layers)} layers.")
+            keys, queries = self.groups[edges.source].size, self.groups[edges.target].size
+            if isinstance(edges, Block):
+                fits = edges.capacity.shape == (queries, keys)
+            else:
+                last = edges.first + edges.capacity.size
+                fits = (
+                    edges.capacity.ndim == 1
+                    and 0 <= edges.first <= last <= keys
+                    and 0 <= edges.first + edges.shift <= last + edges.shift <= queries
+                )
+            if not fits:
+                raise NetworkError(
+                    f"{where}: capacities of shape {list(edges.capacity.shape)} do not fit {keys} keys and "
+                    f"{queries} queries."
+                )
+        sizes = {group.stack: group.size for group in self.groups if group.layer == 0}
+        for player in self.players:
+            for stack, position in player.nodes:
+                if not 0 <= position < sizes.get(stack, 0):
+                    raise NetworkError(
+                        f"Player {player.label!r} stands at {stack} {position}, which is no input."
+                    )
+
     # -- builders --------------------------------------------------------------------------------------
 
     @classmethod
@@ -350,6 +384,11 @@ class FlowNetwork:
                 "decisions; use prefix='players', or attention capacities."
             )
         first, last = _span(trace, layers)
+        if first > 1 and any(own.any() for own in C.own.values()):
+            raise OptionError(
+                f"layers={layers} with an open residual: what a target's own column may carry is known for the input "
+                "of layer 1 only. Start at layer 1, or choose a residual number."
+            )
         extra: dict[str, Any] = {}
         if trace.architecture == "encoder":
             if _closed(prefix):
@@ -400,7 +439,7 @@ class FlowNetwork:
             residual=C.residual,
             row_stochastic=C.row_stochastic,
             unit=C.unit,
-            text=trace.text,
+            text=_given_text(trace) if _closed(prefix) else trace.text,
             notes=tuple(notes),
             provenance=dict(trace.provenance),
             **extra,
@@ -610,11 +649,24 @@ def _players(stack: str, tokens: Sequence[Token], count: int) -> tuple[Player, .
             label=token.text,
             nodes=((stack, position),),
             span=token.span,
-            kind="generated" if token.generated else "special" if token.special else "text",
+            kind=_kind(token),
             role=token.role,
+            turn=token.turn,
         )
         for position, token in enumerate(tokens[:count])
     )
+
+
+def _given_text(trace: Trace) -> str | None:
+    """The text that a closed network's players are tokens of: without what was generated."""
+    starts = [token.span[0] for token in trace.decoder_tokens if token.generated and token.span is not None]
+    return trace.text[: min(starts)] if trace.text is not None and starts else trace.text
+
+
+def _kind(token: Token) -> str:
+    if token.generated:
+        return "generated"
+    return "template" if token.template else "special" if token.special else "text"
 
 
 def _span(trace: Trace, layers: tuple[int, int] | None) -> tuple[int, int]:

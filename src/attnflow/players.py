@@ -3,9 +3,9 @@
 A token belongs to the word that its character offsets overlap. A token that overlaps several words (one
 piece for "New York", or for "。」") joins them into one player, and so do tokens that share a character: the
 players stay disjoint, and each label is an exact substring of the text. Tokens in no word stay players of
-their own: special and template tokens, tokens of whitespace alone, and generated tokens without offsets,
-because decoded pieces do not tell where words begin. Positions of the encoder and of the decoder are never
-joined, nor are given and generated tokens.
+their own: special and template tokens, tokens of whitespace alone, and generated tokens without offsets (an
+encoder-decoder's, whose text is the source's). Positions of the encoder and of the decoder are never joined,
+nor are given and generated tokens, nor messages of a chat: words and sentences end where one of these does.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ def player_groups(players: Sequence[Player], text: str | None, how: str | Iterab
     Args:
         players: players whose spans refer to `text`, such as `FlowNetwork.players`.
         text: the source text; only "tokens" and "turns" do without.
-        how: "tokens" (each by itself), "words", "sentences", "turns" (consecutive players of one chat role),
-            or character spans `(start, end)`. Spans hold whole tokens; tokens outside of all spans stay by
-            themselves.
+        how: "tokens" (each by itself), "words", "sentences", "turns" (the messages of a chat; its template's
+            tokens stay by themselves), or character spans `(start, end)`. Spans hold whole tokens; tokens
+            outside of all spans stay by themselves.
 
     Returns:
         The groups and their labels, for `attribute(players=..., labels=...)`.
@@ -88,12 +88,12 @@ def _tokens(players: Sequence[Player], text: str | None) -> Grouping:
 
 def _words(players: Sequence[Player], text: str | None) -> Grouping:
     source = _source(players, text, "players='words'")
-    return _joined(players, source, segment(source, "words"))
+    return _joined(players, source, _segments(players, source, "words"))
 
 
 def _sentences(players: Sequence[Player], text: str | None) -> Grouping:
     source = _source(players, text, "players='sentences'")
-    return _joined(players, source, segment(source, "sentences"))
+    return _joined(players, source, _segments(players, source, "sentences"))
 
 
 def _turns(players: Sequence[Player], text: str | None) -> Grouping:
@@ -102,8 +102,9 @@ def _turns(players: Sequence[Player], text: str | None) -> Grouping:
             "players='turns' needs chat roles, and no token has one: hand in a chat, or choose 'words'."
         )
     groups: list[tuple[int, ...]] = []
-    for (role, _), run in groupby(
-        range(len(players)), key=lambda j: (players[j].role, single_stack(players[j]))
+    for (role, *_), run in groupby(
+        range(len(players)),
+        key=lambda j: (players[j].role, single_stack(players[j]), *_belonging(players[j])),
     ):
         members = tuple(run)
         groups += [members] if role else [(j,) for j in members]
@@ -116,6 +117,24 @@ _WAYS: dict[str, Callable[[Sequence[Player], str | None], Grouping]] = {
     "sentences": _sentences,
     "turns": _turns,
 }
+
+
+def _segments(players: Sequence[Player], text: str, how: str) -> list[Span]:
+    """The text's segments, each within what is written by one: no template, message or answer runs into another."""
+    seated = sorted((player.span, _belonging(player)) for player in players if player.span is not None)
+    edges = [
+        span[0] for (before, one), (span, other) in pairwise(seated) if one != other and before[1] <= span[0]
+    ]
+    return [
+        (first + start, first + end)
+        for first, last in pairwise([0, *edges, len(text)])
+        for start, end in segment(text[first:last], how)
+    ]
+
+
+def _belonging(player: Player) -> tuple[bool, bool, int]:
+    """What neighbours must share to be one word or turn: template or not, generated or not, the turn."""
+    return player.kind in ADDED, player.kind == "generated", -1 if player.turn is None else player.turn
 
 
 def _joined(players: Sequence[Player], text: str, segments: Sequence[Span]) -> Grouping:
@@ -180,6 +199,11 @@ def _by_spans(players: Sequence[Player], text: str | None, spans: Iterable[Span]
         if number not in held:
             raise OptionError(
                 f"Span {_quoted(source, span)} holds no token: the tokenizer left this text out."
+            )
+        if len({lane for other, lane in inside if other == number}) > 1:
+            raise OptionError(
+                f"Span {_quoted(source, span)} holds both given and generated tokens, and no player does: end it where "
+                "the prompt ends."
             )
     for (number, _), group in inside.items():
         found[tuple(group)] = source[slice(*wanted[number])]

@@ -79,6 +79,8 @@ def regroup(
     return replace(
         result,
         scores=_summed(result.scores, named),
+        supporting=None if result.supporting is None else _summed(result.supporting, named),
+        opposing=None if result.opposing is None else _summed(result.opposing, named),
         players=players,
         lower=lower,
         upper=upper,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.attribution import Attribution, Player, Target
-from attnflow.errors import FormatError, InputError
+from attnflow.errors import AttnflowError, FormatError, InputError
 from attnflow.files import write_whole
 from attnflow.trace import Decision
 
@@ -48,6 +48,7 @@ def to_dict(result: Attribution, *, network: bool = False) -> dict[str, Any]:
         "estimated": result.estimated,
         "samples": result.samples,
         "error_bound": result.error_bound,
+        "gap": _listed(result.gap),
         "text": result.text,
         "players": [vars(player) for player in result.players],
         "targets": [vars(target) for target in result.targets],
@@ -63,7 +64,7 @@ def to_dict(result: Attribution, *, network: bool = False) -> dict[str, Any]:
         "excluded": [vars(player) for player in result.excluded],
         "excluded_cost": _listed(result.excluded_cost),
         "notes": list(result.notes),
-        "provenance": dict(result.provenance),
+        "provenance": _plain(result.provenance),
         "network": _network_dict(result.network) if network and result.network is not None else None,
         "networks": [_network_dict(part) for part in result.networks]
         if network and result.networks
@@ -80,6 +81,8 @@ def from_dict(data: Mapping[str, Any]) -> Attribution:
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise FormatError(f"Not a saved attribution: expected a JSON object with format {FORMAT!r}.")
     version = data.get("version")
+    if not isinstance(data.get("provenance"), Mapping):
+        raise FormatError("A damaged attribution: its provenance is no object.")
     if not isinstance(version, int) or version > VERSION:
         raise FormatError(
             f"Attribution format {version!r}; this attnflow reads up to {VERSION}: upgrade attnflow."
@@ -102,6 +105,7 @@ def from_dict(data: Mapping[str, Any]) -> Attribution:
             estimated=data["estimated"],
             samples=data["samples"],
             error_bound=data["error_bound"],
+            gap=None if data["gap"] is None else np.array(data["gap"], dtype=np.float64),
             capacity=data["capacity"],
             residual=data["residual"],
             unit=data["unit"],
@@ -116,6 +120,8 @@ def from_dict(data: Mapping[str, Any]) -> Attribution:
             network=None if data["network"] is None else _network(data["network"]),
             networks=None if data["networks"] is None else tuple(_network(part) for part in data["networks"]),
         )
+    except AttnflowError as error:
+        raise FormatError(f"A damaged attribution: {error}") from error
     except (AttributeError, KeyError, TypeError, ValueError, zlib.error) as error:
         raise FormatError(f"A damaged attribution: {type(error).__name__} {error}.") from error
 
@@ -127,16 +133,38 @@ def save(result: Attribution, path: str | os.PathLike[str], *, network: bool = F
 
 def load(path: str | os.PathLike[str]) -> Attribution:
     """Reads a result. See `Attribution.load`."""
-    try:
-        data = json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise FormatError(f"Cannot read {os.fspath(path)!r}: {error.strerror}.") from error
-    except ValueError as error:
-        raise FormatError(f"{os.fspath(path)!r} is not JSON: {error}.") from error
+    data = read_json(path)
     try:
         return from_dict(data)
     except FormatError as error:
         raise FormatError(f"{os.fspath(path)!r}: {error}") from error
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+        FormatError: it cannot be read, or is no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise FormatError(f"Cannot read {os.fspath(path)!r}: {error.strerror}.") from error
+    except ValueError as error:
+        raise FormatError(f"{os.fspath(path)!r} is not JSON: {error}.") from error
+
+
+def _plain(value: Any) -> Any:
+    """Options as JSON has them: numpy numbers as numbers, tuples as lists."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(part) for part in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
 
 
 def _listed(array: NDArray[Any] | None) -> Any:
@@ -199,6 +227,8 @@ def _network(data: Mapping[str, Any]) -> FlowNetwork:
         (Link if "first" in item else Block)(**{**item, "capacity": _unpacked(item["capacity"])})
         for item in data["edges"]
     )
+    if any(not (part.capacity >= 0).all() for part in edges):
+        raise FormatError("A damaged network: capacities must be numbers from 0 up.")
     decisions = tuple(
         Decision(
             **{

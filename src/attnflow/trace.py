@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from attnflow.errors import FormatError, InputError, OptionError
+from attnflow.errors import AttnflowError, FormatError, InputError, OptionError
 from attnflow.files import write_whole
 
 Architecture = Literal["encoder", "decoder", "encoder-decoder"]
@@ -33,6 +33,8 @@ ROUNDING = {"float64": 1e-6, "float32": 1e-3, "bfloat16": 2e-2, "float16": 2e-2}
 
 #: Records whose entries are attention weights: non-negative, rows that sum to at most 1.
 STOCHASTIC_RECORDS = frozenset({"attention"})
+#: Records of the gradient of one output: a trace holds them for one target.
+GRADIENT_RECORDS = ("relevance", "attention-gradient", "gradient")
 #: Records whose entries may have either sign.
 SIGNED_RECORDS = frozenset({"relevance"})
 
@@ -47,7 +49,10 @@ class Token:
         span: `(start, end)` character offsets in the trace's text, or None if it stands for no text.
         special: True for tokens the tokenizer or a template added ([CLS], BOS, forced language tokens).
         generated: True for tokens the model decoded (or was teacher-forced to), not part of the prompt.
-        role: the chat role or segment it belongs to, if any.
+        role: the role of the chat message whose content it is, if any.
+        template: True for what a chat template put around the messages.
+        turn: index of the chat message that it belongs to, also for the template's tokens around it; an answer
+            to be written counts as one more message.
     """
 
     text: str
@@ -56,6 +61,8 @@ class Token:
     special: bool = False
     generated: bool = False
     role: str | None = None
+    template: bool = False
+    turn: int | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,8 @@ class Trace:
         sinks: True if rows may sum to less than 1 (dropped sink logits, fully masked rows).
         dtype: dtype of the attention weights in the model, which sets how far a row sum may be off.
         partial: names of layers without attention that were treated as identity.
-        text: the source text that token spans refer to, or None.
+        text: the text that token spans refer to, with what was generated of a decoder-only model's input behind
+            the prompt; a chat as its template renders it; or None.
         input_relevance: for gradient records, x . dy/dx of the input of the first layer, per stack name
             ("encoder", "decoder"), each `[positions]`, in the units of y.
         provenance: model, versions, options: whatever is needed to make this trace again.
@@ -213,7 +221,11 @@ class Trace:
         if dec and prompt is None:
             prompt = n_dec if architecture == "decoder" else 1
         provenance = dict(provenance or {"source": "arrays"})
-        dtype = "float64" if any(part.dtype == np.float64 for part in (*enc, *dec, *crs)) else "float32"
+        given = {
+            str(getattr(layer, "dtype", "")) for part in (encoder, decoder, cross) for layer in _parts(part)
+        }
+        wide = any(part.dtype == np.float64 for part in (*enc, *dec, *crs))
+        dtype = "float16" if "float16" in given else "float64" if wide else "float32"
         return cls(
             architecture=architecture,
             records={"attention": Record(enc, dec, crs)},
@@ -223,7 +235,7 @@ class Trace:
             prompt=prompt,
             decides=tuple(decides or ()),
             sinks=sinks,
-            dtype=dtype if dtype == "float32" else "float64",
+            dtype=dtype,
             text=text,
             provenance=provenance,
         )
@@ -293,16 +305,29 @@ class Trace:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         except SafetensorError as error:
             raise FormatError(f"{os.fspath(path)!r} is not a trace file: {error}.") from error
+        except OSError as error:
+            raise FormatError(f"Cannot read {os.fspath(path)!r}: {error}.") from error
         if metadata.get("format") != FORMAT:
             raise FormatError(
                 f"{os.fspath(path)!r} is a safetensors file but not a trace that attnflow saved."
             )
-        if int(metadata.get("version", "0")) > VERSION:
+        try:
+            if int(metadata["version"]) > VERSION:
+                raise FormatError(
+                    f"{os.fspath(path)!r} has trace format {metadata['version']}; this attnflow reads up to {VERSION}: "
+                    "upgrade attnflow."
+                )
+            return cls._from_parts(json.loads(metadata["trace"]), tensors)
+        except AttnflowError:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise FormatError(
-                f"{os.fspath(path)!r} has trace format {metadata['version']}; this attnflow reads up to {VERSION}: "
-                "upgrade attnflow."
-            )
-        head = json.loads(metadata["trace"])
+                f"{os.fspath(path)!r} is a damaged trace: {type(error).__name__} {error}."
+            ) from error
+
+    @classmethod
+    def _from_parts(cls, head: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Trace:
+        """Puts a trace together from the metadata and tensors of a file."""
         parts: dict[str, dict[str, dict[int, NDArray[Any]]]] = {}
         relevance: dict[str, NDArray[Any]] = {}
         for key, tensor in tensors.items():
@@ -354,6 +379,11 @@ def _tokens(names: Sequence[str | Token] | None, size: int, prompt: int | None =
         name if isinstance(name, Token) else Token(str(name), generated=index >= generated_from)
         for index, name in enumerate(names)
     )
+
+
+def _parts(arrays: Any) -> Sequence[Any]:
+    """The layers as they were handed in."""
+    return () if arrays is None else [np.asarray(layer) for layer in arrays]
 
 
 def _layers(stack: str, arrays: ArrayLike | Sequence[ArrayLike] | None, heads: str) -> Layers:

@@ -124,6 +124,10 @@ class MaxFlow:
         Raises:
             SolverError: any of these fails; the message says which.
         """
+        if self.exponent != self.network._graph.exponent:
+            raise SolverError(
+                f"The flow counts units of 2^-{self.exponent}, its network units of 2^-{self.network._graph.exponent}."
+            )
         names = [f"{g.stack} {g.layer}" for g in self.network.groups]
         for edges, flow, capacity in zip(self.network.edges, self.edge_units, self._capacity):
             where = f"between {names[edges.source]} and {names[edges.target]}"

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow.errors import NetworkError
+
 if TYPE_CHECKING:
     from attnflow.network import FlowNetwork
 
@@ -197,7 +199,7 @@ def _exponent(network: FlowNetwork) -> int:
     # column no more than its own edge lets out.
     reach = [np.where(group.layer == 0, np.inf, np.zeros(group.size)) for group in network.groups]
     if network.own is not None:
-        reach[network.input_group(network.groups[-1].stack)] = network.own
+        reach[network.input_group(network.groups[-1].stack)] = network.own.copy()
     everything = 0.0
     edge_count = 0
     for edges in network.edges:
@@ -224,7 +226,11 @@ def _exponent(network: FlowNetwork) -> int:
     largest = max(largest, float(np.minimum(reach[-1], everything).sum()))
     if network.own is not None:
         largest = max(largest, float(network.own.max()))
-    if largest <= 0 or not math.isfinite(largest):
+    if not math.isfinite(largest):
+        raise NetworkError(
+            "The finite capacities of a node, or all together, exceed the largest float64: divide them by a constant."
+        )
+    if largest <= 0:
         return 0
     # Rounding may add half a unit (a whole one for tiny capacities) per edge of a node; leave room for it.
     mantissa, power = math.frexp(largest)

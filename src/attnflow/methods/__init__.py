@@ -19,7 +19,7 @@ from attnflow.errors import OptionError, unknown_name
 from attnflow.maxflow import MaxFlow, Solver
 from attnflow.maxflow.solver import Progress
 from attnflow.merging import merge
-from attnflow.methods import attention, flow, rollout, shapley
+from attnflow.methods import attention, central, flow, rollout, shapley
 from attnflow.methods.problem import Method, Outcome, Problem
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def register(method: Method) -> Method:
     return method
 
 
-for _method in (flow.METHOD, shapley.METHOD, rollout.METHOD, attention.METHOD):
+for _method in (flow.METHOD, shapley.METHOD, central.METHOD, rollout.METHOD, attention.METHOD):
     register(_method)
 
 
@@ -79,6 +79,7 @@ def attribute(
     bounds: bool = True,
     samples: int | None = None,
     stderr: float | None = None,
+    mu: float | None = None,
     decay: bool = False,
     seed: int = 0,
     threads: int | None = None,
@@ -89,7 +90,7 @@ def attribute(
 
     Args:
         network: the flow network.
-        method: "flow", "shapley", "rollout" or "attention".
+        method: "flow", "shapley", "central", "rollout" or "attention".
         targets: each a position of the last group (negative from the end) or a set of positions.
         players: disjoint lists of indices into `network.players`, each list one player; None: every
             position its own player.
@@ -100,6 +101,8 @@ def attribute(
         samples: number of orders for "shapley"; forces sampling.
         stderr: stop sampling once the largest player's standard error is at most this fraction of v(N);
             forces sampling. Default: exact up to 12 players, else 0.01.
+        mu: for "central" a finite barrier's weight, in the capacities' unit; its scores sum to its own
+            flow, below v(N). Default: the limit mu -> 0, a maximum flow.
         decay: multiply what decoder tokens score by 1 / (p - x + 2), p the target's position and x the
             token's, against the early tokens' advantage of having more paths. Found in public code that
             credits Metzger et al.; we could not check it against the paper.
@@ -120,6 +123,18 @@ def attribute(
         raise OptionError(f"method={method!r} samples nothing: leave out samples and stderr.")
     if samples is not None and stderr is not None:
         raise OptionError("Give samples= or stderr=, not both.")
+    lists: dict[str, Any] = {
+        "targets": targets,
+        "exclude": exclude,
+        "players": () if players is None else players,
+    }
+    for name, value in lists.items():
+        if isinstance(value, str) or not np.iterable(value):
+            raise OptionError(f"{name}={value!r}: expected a list.")
+    if any(isinstance(group, str) or not np.iterable(group) for group in lists["players"]):
+        raise OptionError(f"players={players!r}: expected a list of lists, one for each player.")
+    if mu is not None and not chosen.barrier:
+        raise OptionError(f"method={method!r} has no barrier: leave out mu, or use method='central'.")
     groups, out = _groups(network, players, exclude)
     if not groups:
         raise OptionError("Every player is excluded: leave at least one in the game.")
@@ -130,7 +145,7 @@ def attribute(
     rows = []
     for target in chosen_targets:
         solver = Solver(network, target.positions, weights=target.weights, groups=groups, threads=threads)
-        problem = Problem(network, solver, groups, target, samples, stderr, seed, progress)
+        problem = Problem(network, solver, groups, target, samples, stderr, mu, seed, progress)
         rows.append(_row(chosen, problem, out, bounds, threads))
     scale = np.ones((len(rows), len(groups)))
     if decay:
@@ -142,6 +157,7 @@ def attribute(
 
     errors = [row.outcome.stderr for row in rows]
     known = [error for error in errors if error is not None]
+    gaps = [row.outcome.gap for row in rows]
     members = [
         merge([network.players[index] for index in group], network.text, label)
         for group, label in _labelled(groups, labels, players, out)
@@ -160,14 +176,15 @@ def attribute(
         else None,
         estimated=any(row.outcome.estimated for row in rows),
         samples=max((row.outcome.samples for row in rows if row.outcome.samples is not None), default=None),
-        error_bound=network._graph.error_bound,
+        error_bound=network._graph.error_bound + _weight_rounding(network, chosen_targets),
+        gap=None if None in gaps else np.array(gaps),
         capacity=network.capacity,
         residual=network.residual,
         unit=network.unit,
         layers=network.layers,
         excluded=tuple(network.players[index] for index in out),
         excluded_cost=np.array([row.excluded_cost for row in rows]) if out else None,
-        notes=(*network.notes, *_notes(rows, method, decay)),
+        notes=(*network.notes, *_notes(rows, method, decay, mu)),
         text=network.text,
         provenance={
             **network.provenance,
@@ -181,6 +198,7 @@ def attribute(
                 "bounds": bounds,
                 "samples": samples,
                 "stderr": stderr,
+                "mu": mu,
                 "decay": decay,
                 "seed": seed,
             },
@@ -212,6 +230,13 @@ def _row(method: Method, problem: Problem, out: Sequence[int], bounds: bool, thr
     return _Row(outcome, float(graph.value(grand)), lower, upper, bottleneck, cost, saturated)
 
 
+def _weight_rounding(network: FlowNetwork, targets: Sequence[Target]) -> float:
+    """Largest error of a value from rounding target weights: at most a unit for each."""
+    return math.ldexp(
+        max((len(t.weights) for t in targets if t.weights), default=0), -network._graph.exponent
+    )
+
+
 def _saturated(problem: Problem, single: NDArray[np.int64]) -> float:
     """Part of the players that reach the target at all whose v({j}) is all that can leave their nodes."""
     leaving = problem.solver.outgoing()
@@ -219,7 +244,7 @@ def _saturated(problem: Problem, single: NDArray[np.int64]) -> float:
     return float((single[reaching] == leaving[reaching]).mean()) if reaching.any() else 0.0
 
 
-def _notes(rows: Sequence[_Row], method: str, decay: bool) -> list[str]:
+def _notes(rows: Sequence[_Row], method: str, decay: bool, mu: float | None) -> list[str]:
     notes = []
     if method == "flow" and rows:
         share = float(np.median([row.saturated for row in rows]))
@@ -228,6 +253,10 @@ def _notes(rows: Sequence[_Row], method: str, decay: bool) -> list[str]:
                 f"{share:.0%} of the players' flows are limited by their own first-layer edges, so `flow` shows little "
                 "more than first-layer column sums here; `shapley` shares the target out among the players instead."
             )
+    if mu is not None:
+        notes.append(
+            f"A finite barrier, mu = {mu:g}: scores sum to the flow it allows, which is less than the total."
+        )
     if decay:
         notes.append(
             "Scores and bounds of decoder tokens are decayed by distance: they no longer sum to the total."

@@ -29,6 +29,7 @@ class Problem:
         target: the target.
         samples: number of sampled orders asked for, or None.
         stderr: standard error asked for as a fraction of v(N), or None.
+        mu: weight of the barrier asked for, or None.
         seed: of anything random.
         progress: called as `progress(stage, done, total)`, or None.
     """
@@ -39,6 +40,7 @@ class Problem:
     target: Target
     samples: int | None = None
     stderr: float | None = None
+    mu: float | None = None
     seed: int = 0
     progress: Progress | None = None
 
@@ -62,12 +64,14 @@ class Outcome:
         stderr: standard errors, or None if the scores are exact.
         estimated: True if the scores come from sampled orders.
         samples: number of sampled orders, or None.
+        gap: certified bound on the error of every score, or None where scores are exact in integers.
     """
 
     scores: NDArray[np.float64]
     stderr: NDArray[np.float64] | None = None
     estimated: bool = False
     samples: int | None = None
+    gap: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class Method:
         source: the paper it comes from.
         samples: True if it can estimate from sampled orders.
         splits: True if its scores are the split of some maximum flow, so that they sum to v(N).
+        barrier: True if it takes a barrier weight mu.
     """
 
     name: str
@@ -87,3 +92,4 @@ class Method:
     source: str
     samples: bool = False
     splits: bool = False
+    barrier: bool = False

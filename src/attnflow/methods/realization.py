@@ -1,8 +1,8 @@
 """From scores back to a flow: a maximum flow that splits over the players as the scores say.
 
 Fact (ours): the splits that maximum flows realise are exactly the base polytope of v, and the Shapley
-value, exact or averaged over sampled orders, lies in it. So capping what each player may send at its score
-leaves the maximum flow at v(N).
+value, exact or averaged over sampled orders, lies in it; the central flow's split is one of them by
+definition. So capping what each player may send at its score leaves the maximum flow at v(N).
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ def realize(
     Raises:
         OptionError: nothing to realise; the message says why.
     """
+    if result.supporting is not None:
+        raise OptionError(
+            "A signed score is the difference of two flows, so no single flow realises it: compute with signed=False."
+        )
     networks = result._networks()
     if not networks:
         raise OptionError(
@@ -50,9 +54,9 @@ def realize(
         raise OptionError(
             "Decayed scores are no split of a maximum flow: compute them with decay=False to realise."
         )
-    if result.supporting is not None:
+    if options.get("mu") is not None:
         raise OptionError(
-            "A signed score is the difference of two flows, so no single flow realises it: compute with signed=False."
+            "At a finite barrier scores are no split of a maximum flow: compute them without mu to realise."
         )
     row = _row(result, networks[0], target)
     network = networks[row]
@@ -61,6 +65,8 @@ def realize(
     if result.method == "flow":
         if player is None:
             raise OptionError("method='flow' has one flow per player: name it with player=.")
+        if not 0 <= player < len(result.players):
+            raise OptionError(f"player={player}: expected an index from 0 to {len(result.players) - 1}.")
         return max_flow(owners, [single[player]], target=chosen.positions, weights=chosen.weights)
     if not find(result.method).splits:
         raise OptionError(
@@ -69,7 +75,11 @@ def realize(
     if player is not None:
         raise OptionError(f"player= goes with method='flow'; {result.method!r} has one flow for all players.")
     exponent = owners._graph.exponent
-    supply = {single[j]: units_above(float(score), exponent) for j, score in enumerate(result.scores[row])}
+    # A central flow is known to within its gap: what a player truly sends may be that much more.
+    gap = 0.0 if result.gap is None else float(result.gap[row])
+    supply = {
+        single[j]: units_above(float(score) + gap, exponent) for j, score in enumerate(result.scores[row])
+    }
     flow = max_flow(owners, sorted(supply), target=chosen.positions, weights=chosen.weights, supply=supply)
     # A group of players moves the scale of the integers by at most a power of two: compare values.
     grand = Solver(

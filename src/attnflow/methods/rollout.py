@@ -7,6 +7,8 @@ row-stochastic capacities and one target it is itself a maximum flow, one of man
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,6 +46,8 @@ def absorbed(network: FlowNetwork, start: NDArray[np.float64]) -> dict[int, NDAr
     Raises:
         OptionError: a node has an infinite in-edge beside others, so that proportions mean nothing.
     """
+    if network.own is not None:
+        _refuse()
     inputs = [index for index, group in enumerate(network.groups) if group.layer == 0]
     ended = {index: np.zeros(network.groups[index].size) for index in inputs}
     closures = [edges for edges in network.edges if isinstance(edges, Link) and edges.target in inputs]
@@ -51,10 +55,7 @@ def absorbed(network: FlowNetwork, start: NDArray[np.float64]) -> dict[int, NDAr
     incoming, infinite = _incoming(network)
     for group, counts in enumerate(infinite):
         if ((counts > 0) & (incoming[group] > 0)).any() or (counts > 1).any():
-            raise OptionError(
-                "method='rollout' is not defined on a network where infinite edges meet others (an open residual or "
-                "gradient capacities): choose flow, shapley or central, or a residual below 1."
-            )
+            _refuse()
     while start.any():
         mass = [np.zeros(group.size) for group in network.groups]
         mass[network.final] = start
@@ -74,13 +75,20 @@ def absorbed(network: FlowNetwork, start: NDArray[np.float64]) -> dict[int, NDAr
     return ended
 
 
+def _refuse() -> NoReturn:
+    raise OptionError(
+        "method='rollout' is not defined on a network where infinite edges meet others (an open residual or "
+        "gradient capacities): choose flow, shapley or central, or a residual below 1."
+    )
+
+
 def _incoming(network: FlowNetwork) -> tuple[list[NDArray[np.float64]], list[NDArray[np.int64]]]:
     """Per group the finite capacity that enters each node, and its number of infinite in-edges."""
     finite = [np.zeros(group.size) for group in network.groups]
     infinite = [np.zeros(group.size, dtype=np.int64) for group in network.groups]
     for edges in network.edges:
         endless = np.isinf(edges.capacity)
-        capacity = np.where(endless, 0.0, edges.capacity)
+        capacity = np.where(endless, 0.0, edges.capacity.astype(np.float64))
         if isinstance(edges, Block):
             finite[edges.target] += capacity.sum(axis=1)
             infinite[edges.target] += endless.sum(axis=1)
@@ -98,7 +106,7 @@ def _step(
     infinite: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """What moves back along one edge set from the nodes it enters."""
-    weight = np.where(np.isinf(edges.capacity), 1.0, edges.capacity)
+    weight = np.where(np.isinf(edges.capacity), 1.0, edges.capacity.astype(np.float64))
     total = np.where(infinite > 0, 1.0, incoming)
     rate = np.divide(mass, total, out=np.zeros_like(mass), where=total > 0)
     moved = np.zeros(network.groups[edges.source].size)

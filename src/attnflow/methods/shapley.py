@@ -54,8 +54,10 @@ def sampled(problem: Problem) -> Outcome:
     n = problem.solver.players
     wanted = _wanted(problem.samples)
     goal = STDERR if problem.stderr is None else problem.stderr
-    if not (math.isfinite(goal) and goal > 0):
+    if isinstance(goal, bool) or not isinstance(goal, (int, float, np.number)) or not 0 < goal < math.inf:
         raise OptionError(f"stderr={problem.stderr!r}: expected a positive fraction of v(N).")
+    if isinstance(problem.seed, bool) or not isinstance(problem.seed, (int, np.integer)) or problem.seed < 0:
+        raise OptionError(f"seed={problem.seed!r}: expected an integer from 0 up.")
     rng = np.random.default_rng([problem.seed, *problem.target.positions])
     grand = problem.grand
     sums = [0] * n  # of marginals, exact

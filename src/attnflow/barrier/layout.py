@@ -1,0 +1,118 @@
+"""A program with some infinite edges contracted and some deleted: unknowns, numbered block by block.
+
+A contracted edge carries whatever conservation asks of it, so its ends have one potential and are one
+node here; its flow is found afterwards. A deleted edge carries nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnflow.barrier.connectivity import joined
+from attnflow.barrier.laplacian import Pattern, pattern
+from attnflow.barrier.program import Program
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Unknown potentials, then fixed ones, and the edges between them.
+
+    Attributes:
+        program: what it lays out.
+        contracted: `[program edges]`.
+        edge: `[edges]`, which of the program's edges are left.
+        tail: `[edges]`, nodes of the layout: unknowns first, then fixed.
+        head: `[edges]`.
+        capacity: `[edges]`.
+        place: `[edges]`, where the edge's conductance goes in the Laplacian, or -1 if an end is fixed or
+            both ends are the same.
+        node: `[program nodes]`, node of the layout.
+        supply: `[unknowns]`.
+        fixed: `[nodes - unknowns]`, the fixed potentials.
+        pattern: storage of the Laplacian.
+    """
+
+    program: Program
+    contracted: Mask = field(repr=False)
+    edge: Ints
+    tail: Ints
+    head: Ints
+    capacity: Floats
+    place: Ints
+    node: Ints
+    supply: Floats
+    fixed: Floats
+    pattern: Pattern
+
+    @property
+    def unknowns(self) -> int:
+        """Number of unknown potentials."""
+        return self.supply.size
+
+
+def lay_out(program: Program, contracted: Mask, deleted: Mask) -> Layout:
+    """Contracts and deletes infinite edges and numbers what is left.
+
+    Where no node of a connected component has a fixed potential, one is fixed at 0.
+
+    Args:
+        program: the program.
+        contracted: `[edges]`.
+        deleted: `[edges]`.
+    """
+    nodes = program.nodes
+    merged, _ = joined(program.tail[contracted], program.head[contracted], nodes)
+    classes = int(merged.max()) + 1
+    edge = np.flatnonzero(~contracted & ~deleted)
+    tail, head = merged[program.tail[edge]], merged[program.head[edge]]
+    potential = np.full(classes, np.nan)
+    known = ~np.isnan(program.potential)
+    potential[merged[known]] = program.potential[known]
+    component, _ = joined(tail, head, classes)
+    weight = np.bincount(tail, minlength=classes) + np.bincount(head, minlength=classes)
+    grounded = np.zeros(component.max() + 1, dtype=np.bool_)
+    grounded[component[~np.isnan(potential)]] = True
+    order = np.lexsort((-weight, component))  # per component its best connected node first
+    firsts = order[np.unique(component[order], return_index=True)[1]]
+    potential[firsts[~grounded]] = 0.0
+
+    free = np.isnan(potential)
+    group = np.zeros(classes, dtype=np.int64)
+    np.maximum.at(group, merged, np.where(np.isnan(program.potential), program.group, 0))
+    unknown = np.flatnonzero(free)
+    unknown = unknown[np.argsort(group[unknown], kind="stable")]
+    rest = np.flatnonzero(~free)
+    node = np.empty(classes, dtype=np.int64)
+    node[unknown] = np.arange(unknown.size)
+    node[rest] = unknown.size + np.arange(rest.size)
+    block = group[unknown]
+    tail, head = node[tail], node[head]
+    inner = (tail < unknown.size) & (head < unknown.size) & (tail != head)
+    blocks = int(program.group.max()) + 1
+    keys = np.unique(block[tail[inner]] * blocks + block[head[inner]])
+    pairs = [(int(key) // blocks, int(key) % blocks) for key in keys if key // blocks != key % blocks]
+    plan = pattern(np.bincount(block, minlength=blocks), pairs)
+    place = np.full(edge.size, -1, dtype=np.int64)
+    place[inner] = plan.place(block, tail[inner], head[inner])
+    supply = np.zeros(classes)
+    np.add.at(supply, merged, program.supply)
+    return Layout(
+        program=program,
+        contracted=contracted,
+        edge=edge,
+        tail=tail,
+        head=head,
+        capacity=program.capacity[edge],
+        place=place,
+        node=node[merged],
+        supply=supply[unknown],
+        fixed=potential[rest],
+        pattern=plan,
+    )

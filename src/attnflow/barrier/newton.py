@@ -1,0 +1,235 @@
+"""Newton's method for a program, in two parts, and the certificate.
+
+`follow` takes primal-dual steps with corrector from any start to the neighbourhood of the answer; only it
+knows infinite edges as edges, whose products of flow and multiplier it drives towards 0. `polish` then
+has finite edges only and needs nothing but potentials: for given potentials the flow on every edge has a
+closed form, so the one thing left to get right is conservation. Its function of the potentials is
+self-concordant, so damped Newton steps converge from anywhere, at last quadratically.
+
+The certificate. Let f be the flow that answers to potentials y, and r what conservation lacks at each
+node. f is then the exact answer of the program whose supplies are changed by r. Between the two programs
+the answer moves, at every moment, as an electrical current that is fed r: no edge of an electrical network
+carries more than what is fed in. So no edge of f is further than sum |r| from the true answer, and neither
+is the sum of the edges that leave one player.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnflow.barrier import kernels
+from attnflow.barrier.laplacian import Factor, factorise
+from attnflow.barrier.layout import Layout
+from attnflow.barrier.program import Program
+
+Floats = NDArray[np.float64]
+
+#: Steps after which a part gives up. `follow` may: `polish` takes over from wherever it stands.
+FOLLOWED, POLISHED = 200, 100
+#: Steps stop at this part of the distance to the nearest bound.
+SHY = 0.9
+#: The path's goal moves on after steps of at least this part of the full length.
+NEAR = 0.7
+#: Product of flow and multiplier at which an infinite edge shows whether it carries anything.
+CARRIES = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """Where `follow` stopped. Everything dual is scaled so that finite edges' products are to be `unit`.
+
+    Attributes:
+        unit: 1, or mu if that is smaller than 1.
+        potential: `[nodes]` of the layout, times `unit`.
+        flow: `[edges]`.
+        slack: `[edges]`, capacity less flow.
+        low: `[edges]`, multipliers of flow >= 0.
+        high: `[edges]`, multipliers of flow <= capacity.
+        carries: `[edges]`, for infinite edges whether they seem to carry flow.
+        steps: Newton steps taken.
+    """
+
+    unit: float
+    potential: Floats
+    flow: Floats
+    slack: Floats
+    low: Floats
+    high: Floats
+    carries: NDArray[np.bool_]
+    steps: int
+
+
+@dataclass(frozen=True, eq=False)
+class Balance:
+    """Where `polish` stopped.
+
+    Attributes:
+        potential: `[nodes]` of the layout.
+        fine: `[nodes]`, the potentials' lower digits.
+        flow: `[edges]`.
+        gap: no edge's flow is further from the true answer.
+        steps: Newton steps taken.
+    """
+
+    potential: Floats
+    fine: Floats
+    flow: Floats
+    gap: float
+    steps: int
+
+
+def follow(layout: Layout) -> Path:
+    """Steps towards the answer from the middle of every edge.
+
+    Infinite edges first get a capacity, just large enough that a flow exists: then every edge has a middle.
+    From the answer to that, which is a flow and in the inside of all bounds, they are let go, and their
+    products of flow and multiplier sent towards 0.
+
+    Args:
+        layout: unknowns and edges.
+    """
+    capacity = layout.capacity
+    infinite = np.isinf(capacity)
+    pull = float(np.abs(layout.fixed).max(initial=0.0))
+    unit = 1 / pull if pull > 1 else 1.0
+    finite = capacity[~infinite]
+    begin = max(unit, min(1.0, float(finite.mean()))) if pull > 1 and finite.size else 1.0
+    size = float(np.median(finite)) if finite.size else 1.0
+    held = np.where(infinite, 2 * layout.program.example[layout.edge] + size, capacity)
+    start = Path(
+        unit=unit,
+        potential=np.concatenate([np.zeros(layout.unknowns), layout.fixed * unit]),
+        flow=held / 2,
+        slack=held / 2,
+        low=2 * begin / held,
+        high=2 * begin / held,
+        carries=infinite,
+        steps=0,
+    )
+    path = _steps(layout, start, begin)
+    if not infinite.any():
+        return path
+    freed = replace(
+        path,
+        slack=np.where(infinite, np.inf, path.slack),
+        high=np.where(infinite, 0.0, path.high),
+    )
+    return _steps(layout, freed, unit)
+
+
+def _steps(layout: Layout, start: Path, begin: float) -> Path:
+    """Takes primal-dual steps with corrector.
+
+    Args:
+        layout: unknowns and edges.
+        start: where from; edges of infinite slack are the infinite ones.
+        begin: the first product aimed at.
+    """
+    tail, head, place = layout.tail, layout.head, layout.place
+    unknowns, edges = layout.unknowns, tail.size
+    flow, slack, low, high = start.flow.copy(), start.slack.copy(), start.low.copy(), start.high.copy()
+    potential = start.potential.copy()
+    infinite = np.isinf(slack)
+    end = np.array([start.unit, start.unit * CARRIES])
+    size = float(np.abs(layout.supply).max(initial=0.0))
+    left, right = np.empty(unknowns), np.empty(unknowns)
+    excess, entries = np.empty(unknowns), np.empty(layout.pattern.size)
+    conductance, push = np.empty(edges), np.empty(edges)
+    change, change_low, change_high = np.empty(edges), np.empty(edges), np.empty(edges)
+    second_low, second_high, none = np.empty(edges), np.empty(edges), np.empty(0)
+    midway: tuple[Floats, Floats] | None = None
+    goal = np.array([begin, begin])
+    steps, near, full = 0, True, False
+
+    def solve(factor: Factor, more_low: Floats, more_high: Floats) -> tuple[Floats, float, float]:
+        kernels.currents(
+            tail, head, flow, slack, conductance, potential, goal, more_low, more_high, left, push, right
+        )
+        rise = factor.solve(right)
+        lengths = kernels.direction(
+            tail, head, flow, slack, low, high, conductance, push, rise, goal, more_low, more_high,
+            change, change_low, change_high,
+        )  # fmt: skip
+        return rise, *lengths
+
+    while steps < FOLLOWED:
+        kernels.imbalance(tail, head, flow, layout.supply, left)
+        mean, mean_infinite, least, most = kernels.products(flow, slack, low, high)
+        scale = float(flow.sum()) + size
+        centred = least > 0.5 * end[0] and most < 2 * end[0]
+        done = not infinite.any() or mean_infinite <= 2 * end[1]
+        if full and centred and done and float(np.abs(left).sum()) <= 1e-6 * scale:
+            break
+        if near:
+            goal[:] = np.maximum(end, np.minimum(goal, 0.1 * np.array([mean, mean_infinite])))
+        kernels.resistances(flow, slack, low, high, conductance)
+        kernels.assemble(tail, head, place, conductance, entries, excess)
+        factor = factorise(layout.pattern, entries, excess)
+        rise, primal, dual = solve(factor, none, none)
+        if not np.isfinite(rise).all():
+            break
+        if min(primal, dual) < 1:
+            kernels.corrections(slack, change, change_low, change_high, goal, second_low, second_high)
+            rise, primal, dual = solve(factor, second_low, second_high)
+        primal, dual = min(1.0, SHY * primal), min(1.0, SHY * dual)
+        kernels.move(flow, change, primal)
+        kernels.move(slack, change, -primal)
+        kernels.move(low, change_low, dual)
+        kernels.move(high, change_high, dual)
+        kernels.move(potential[:unknowns], rise, dual)
+        near, full = min(primal, dual) > NEAR, min(primal, dual) == 1
+        if midway is None and goal[1] <= 1e-4 * start.unit:
+            midway = flow.copy(), low.copy()
+        steps += 1
+    # As the product falls, either the flow falls or its multiplier.
+    carries = infinite if midway is None else infinite & (flow / midway[0] > low / midway[1])
+    return Path(start.unit, potential, flow, slack, low, high, carries, start.steps + steps)
+
+
+def polish(layout: Layout, potential: Floats) -> Balance:
+    """Makes potentials exact, up to what float64 can show.
+
+    Args:
+        layout: unknowns and finite edges.
+        potential: `[nodes]`, where to start.
+    """
+    tail, head, place, capacity = layout.tail, layout.head, layout.place, layout.capacity
+    unknowns = layout.unknowns
+    potential, fine = potential.copy(), np.zeros_like(potential)
+    flow, conductance = np.empty(tail.size), np.empty(tail.size)
+    left = np.empty(unknowns)
+    excess, entries = np.empty(unknowns), np.empty(layout.pattern.size)
+    best: Balance | None = None
+    worse = 0
+    for steps in range(POLISHED):
+        kernels.respond(tail, head, capacity, potential, fine, flow, conductance)
+        kernels.imbalance(tail, head, flow, layout.supply, left)
+        noise = rounding(layout.program, flow)
+        gap = float(np.abs(left).sum()) + noise
+        if best is None or gap < best.gap:
+            worse = 0 if best is None or gap < 0.5 * best.gap else worse + 1
+            best = Balance(potential.copy(), fine.copy(), flow.copy(), gap, steps)
+        else:
+            worse += 1
+        if not math.isfinite(gap) or gap < 1.5 * noise:
+            break
+        kernels.assemble(tail, head, place, conductance, entries, excess)
+        rise = -factorise(layout.pattern, entries, excess).solve(left)
+        decrement = math.sqrt(max(0.0, -float(left @ rise)))
+        if not math.isfinite(decrement):
+            break
+        if worse >= 3 and decrement < 0.25:
+            break
+        kernels.raise_by(potential, fine, rise, 1.0 if decrement < 0.25 else 1 / (1 + decrement))
+    assert best is not None
+    return best
+
+
+def rounding(program: Program, flow: Floats) -> float:
+    """What rounding may hide of `sum |r|`: 8 units in the last place of every flow, at both its ends."""
+    eps = float(np.finfo(np.float64).eps)
+    return 16 * eps * float(flow.sum()) + 2 * eps * float(np.abs(program.supply).sum())

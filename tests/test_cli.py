@@ -6,14 +6,17 @@ import subprocess
 import sys
 import types
 import warnings
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
+import attnflow.capture.chat  # noqa: F401 -- before the rooms around it are replaced
 import results
 from attnflow import __version__
 from attnflow.attribution import Attribution
 from attnflow.cli import app
+from attnflow.comparison import Comparison
 from attnflow.errors import InputError
 from attnflow.trace import Token, Trace
 
@@ -29,7 +32,9 @@ def calls(monkeypatch):
         seen.append({"model": model, "text": text, "target": target, **options})
         result = results.single_target()
         several = [name for name in ("method", "capacity") if isinstance(options[name], list)]
-        return [result for name in several for _ in options[name]] if several else result
+        if not several:
+            return result
+        return Comparison([replace(result, **{name: value}) for name in several for value in options[name]])
 
     def capture(model, text, **options):
         seen.append({"capture": model, "text": text, **options})
@@ -136,10 +141,33 @@ def test_text_from_standard_input(calls):
     assert calls[0]["text"] == "two\nlines"
 
 
-def test_several_methods_print_one_after_another(calls):
-    result = run("explain", "minilm", "T", "--method", "flow, shapley")
+def test_several_methods_print_side_by_side(calls):
+    result = run("explain", "minilm", "T", "--method", "flow, shapley", "--top", "3")
     assert calls[0]["method"] == ["flow", "shapley"]
-    assert result.stdout.count("unsigned, the same") == 2
+    assert "2 results side by side" in result.stdout
+    assert "Rank correlation" in result.stdout
+    assert "12 players not in the table" in result.stdout
+
+
+def test_a_comparison_is_written(calls, tmp_path):
+    html, saved = tmp_path / "p.html", tmp_path / "r.json"
+    targets = ("--target", "1", "--target", "2")
+    run(
+        "explain",
+        "minilm",
+        "T",
+        "--capacity",
+        "attention,norm",
+        *targets,
+        "--html",
+        str(html),
+        "--json",
+        str(saved),
+    )
+    assert "2 results side by side" in html.read_text(encoding="utf-8")
+    loaded = Comparison.load(saved)
+    assert [result.capacity for result in loaded] == ["attention", "norm"]
+    assert [len(result) for result in loaded] == [2, 2]
 
 
 def test_files(calls, tmp_path):
@@ -225,8 +253,14 @@ def test_warnings_are_one_line(monkeypatch, calls):
         ["explain", "minilm", "T", "--top", "0"],
         ["explain", "minilm", "T", "--target", "all", "--target", "1"],
         ["explain", "minilm", "T", "--exclude", "special", "--exclude", "1"],
-        ["explain", "minilm", "T", "--method", "flow,shapley", "--json", "x.json"],
-        ["explain", "minilm", "T", "--capacity", "attention,norm", "--html", "x.html"],
+        ["explain", "minilm", "T", "--output", "1", "--output", "2", "--output", "3"],
+        ["explain", "minilm", "T", "--baseline", "pad"],
+        ["explain", "minilm", "T", "--sample"],
+        ["explain", "minilm", "T", "--generate", "2", "--temperature", "0.5"],
+        ["explain", "minilm", "T", "--generate", "2", "--sample", "--top-p", "1.5"],
+        ["explain", "minilm", "--chat", "/no/such/file.json"],
+        ["explain", "minilm", "T", "--chat", __file__],
+        ["explain", "minilm", "T", "--method", "flow,shapley", "--bounds"],
         ["explain", "minilm", "T", "--html", "/no/such/folder/x.html"],
         ["unknown"],
     ],
@@ -241,6 +275,77 @@ def test_an_output_that_changes_nothing_is_refused(calls):
     result = run("explain", "minilm", "T", "--output", "positive")
     assert result.exit_code == 1
     assert "no effect on 'attention' capacities" in result.stderr
+
+
+@pytest.mark.parametrize("option", [["--signed"], ["--steps", "3"]])
+def test_other_options_of_gradients_too(calls, option):
+    result = run("explain", "minilm", "T", "--capacity", "norm", *option)
+    assert result.exit_code == 1
+    assert f"{option[0]} has no effect on 'norm' capacities" in result.stderr
+
+
+def test_options_of_gradients_arrive(calls):
+    run(
+        "explain", "minilm", "T", "--capacity", "relevance", "--output", "are", "--output", "7", "--signed",
+        "--steps", "5", "--baseline", "pad",
+    )  # fmt: skip
+    given = {name: calls[-1][name] for name in ("output", "signed", "steps", "baseline")}
+    assert given == {"output": ("are", 7), "signed": True, "steps": 5, "baseline": "pad"}
+
+
+def test_the_trace_of_gradients_is_of_one_target(calls, tmp_path):
+    path = tmp_path / "t.safetensors"
+    gradient = ["--capacity", "relevance", "--trace", str(path)]
+    result = run("explain", "minilm", "T", "--target", "film", "--output", "2", "--signed", *gradient)
+    assert result.exit_code == 0
+    held = calls[-2]
+    assert (held["record"], held["target"], held["output"]) == (["relevance"], 5, 2)
+    assert path.exists()
+    for targets in (["all"], ["1", "2"]):
+        wanted = [part for target in targets for part in ("--target", target)]
+        result = run("explain", "minilm", "T", *wanted, *gradient)
+        assert result.exit_code == 1
+        assert "one target" in result.stderr
+
+
+def test_sampling_of_generated_tokens(calls):
+    run(
+        "explain",
+        "gpt",
+        "T",
+        "--generate",
+        "2",
+        "--sample",
+        "--temperature",
+        "0.5",
+        "--top-p",
+        "0.9",
+        "--seed",
+        "3",
+    )
+    (call,) = calls
+    assert call["generate_options"] == {"do_sample": True, "temperature": 0.5, "top_p": 0.9}
+    run("explain", "gpt", "T", "--generate", "2", "--sample", "--target", "film")
+    assert [call["generate_options"] for call in calls[1:]] == [
+        {"do_sample": True}
+    ] * 2  # captured as explained
+    assert len({call["seed"] for call in calls[1:]}) == 1
+
+
+def test_a_chat_from_a_file(calls, tmp_path):
+    path = tmp_path / "chat.json"
+    messages = [
+        {"role": "user", "content": "Grüße"},
+        {"role": "assistant", "content": [{"type": "text", "text": "a"}]},
+    ]
+    path.write_text(json.dumps(messages, ensure_ascii=False), encoding="utf-8")
+    assert run("explain", "gpt", "--chat", str(path), "--players", "turns").exit_code == 0
+    assert calls[-1]["text"] == messages
+    for wrong in ("[1]", '"text"', "{", "[]"):
+        path.write_text(wrong)
+        result = run("explain", "gpt", "--chat", str(path))
+        assert result.exit_code == 1
+        assert "chat" in result.stderr
 
 
 def test_input_that_is_no_text_is_refused(calls):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import transformers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
@@ -270,6 +272,16 @@ FAMILIES: dict[str, tuple[str, str, dict]] = {
         "MarianConfig",
         {**_BART, "decoder_start_token_id": 1, "pad_token_id": 1},
     ),
+    "m2m100": (
+        "M2M100ForConditionalGeneration",
+        "M2M100Config",
+        {**_BART, "vocab_size": 320, "decoder_start_token_id": 2},
+    ),
+    "pegasus": (
+        "PegasusForConditionalGeneration",
+        "PegasusConfig",
+        {**_BART, "pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0, "bos_token_id": None},
+    ),
     "mamba": (
         "MambaForCausalLM",
         "MambaConfig",
@@ -309,6 +321,18 @@ def build(family: str, **changes: object) -> transformers.PreTrainedModel:
         if model.config.model_type == "mbart":
             model.generation_config.forced_bos_token_id = 7
     return model.eval()
+
+
+def eager(model: transformers.PreTrainedModel) -> transformers.PreTrainedModel:
+    """A copy that computes eager attention, made the way a user would."""
+    config = copy.deepcopy(model.config)
+    config._attn_implementation = "eager"
+    other = type(model)(config=config)
+    other.load_state_dict(model.state_dict())
+    for part in (getattr(other, "encoder", None), getattr(other, "decoder", None)):
+        if hasattr(part, "set_attn_implementation"):
+            part.set_attn_implementation("eager")
+    return other.to(model.dtype).eval()
 
 
 def encoder_decoder_from_parts() -> transformers.PreTrainedModel:

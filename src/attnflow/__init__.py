@@ -17,6 +17,7 @@ _WHERE = {
     "AttnflowError": "attnflow.errors",
     "Attribution": "attnflow.attribution",
     "Capacities": "attnflow.capacity",
+    "Comparison": "attnflow.comparison",
     "FlowNetwork": "attnflow.network",
     "MaxFlow": "attnflow.maxflow",
     "Player": "attnflow.attribution",
@@ -26,6 +27,7 @@ _WHERE = {
     "attribute": "attnflow.methods",
     "capacities": "attnflow.capacity",
     "capture": "attnflow.capture",
+    "capture_targets": "attnflow.capture",
     "explain": "attnflow.explain",
     "game": "attnflow.coalitions",
 }
@@ -34,6 +36,7 @@ __all__ = [
     "AttnflowError",
     "Attribution",
     "Capacities",
+    "Comparison",
     "FlowNetwork",
     "MaxFlow",
     "Player",
@@ -44,6 +47,7 @@ __all__ = [
     "attribute",
     "capacities",
     "capture",
+    "capture_targets",
     "explain",
     "game",
 ]
@@ -51,8 +55,9 @@ __all__ = [
 if TYPE_CHECKING:
     from attnflow.attribution import Attribution, Player, Target
     from attnflow.capacity import Capacities, capacities
-    from attnflow.capture import capture
+    from attnflow.capture import capture, capture_targets
     from attnflow.coalitions import game
+    from attnflow.comparison import Comparison
     from attnflow.errors import AttnflowError
     from attnflow.explain import explain
     from attnflow.maxflow import MaxFlow

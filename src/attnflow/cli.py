@@ -22,6 +22,7 @@ import typer
 
 if TYPE_CHECKING:
     from attnflow.attribution import Attribution
+    from attnflow.comparison import Comparison
     from attnflow.trace import Trace
 
 T = TypeVar("T")
@@ -35,6 +36,14 @@ class Players(StrEnum):
     words = "words"
     sentences = "sentences"
     turns = "turns"
+
+
+class Baseline(StrEnum):
+    """What the input is compared with."""
+
+    mask = "mask"
+    pad = "pad"
+    zero = "zero"
 
 
 class Prefix(StrEnum):
@@ -52,6 +61,8 @@ EPILOG = """
 `attnflow explain minilm "The movie was not bad." --players words --bounds --html page.html`
 
 `attnflow explain ./my-gpt "The keys to the cabinet" --generate 5 --target -1`
+
+`attnflow explain ./my-chat --chat messages.json --generate 8 --players turns --exclude special`
 
 `attnflow explain ./my-t5 - --method shapley,rollout < letter.txt`
 """
@@ -113,7 +124,19 @@ def explain(
             help="A bundled model's name (see `attnflow models`), a local directory, or a hub id."
         ),
     ],
-    text: Annotated[str, typer.Argument(help="The input text; `-` reads it from standard input.")],
+    text: Annotated[
+        str | None, typer.Argument(help="The input text; `-` reads it from standard input.")
+    ] = None,
+    chat: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            exists=True,
+            help="Explain a chat instead of a text: a JSON list of messages, each with `role` and `content`.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = None,
     target: Annotated[
         list[str] | None,
         typer.Option(
@@ -125,9 +148,11 @@ def explain(
         ),
     ] = None,
     output: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            help="Class or token that gradient capacities differentiate. Default: the predicted one.",
+            metavar="O",
+            help="Class or token, by number or text, that gradient capacities ask about. Twice: why the first rather "
+            "than the second. Default: the predicted one.",
             rich_help_panel=QUESTION,
         ),
     ] = None,
@@ -147,6 +172,28 @@ def explain(
         int,
         typer.Option(min=0, metavar="N", help="Tokens to generate and explain.", rich_help_panel=QUESTION),
     ] = 0,
+    sample: Annotated[
+        bool,
+        typer.Option(
+            "--sample",
+            help="Sample the tokens to generate, as --seed says, instead of taking the likeliest.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = False,
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="X", help="Temperature of --sample.", rich_help_panel=QUESTION),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="X",
+            help="Let --sample choose among the likeliest tokens of this probability together.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = None,
     target_text: Annotated[
         str | None,
         typer.Option(
@@ -167,7 +214,7 @@ def explain(
         str | None,
         typer.Option(
             metavar="M",
-            help="`flow`, `shapley`, `central`, `rollout` or `attention`; several with commas. "
+            help="`flow`, `shapley`, `central`, `rollout` or `attention`; several with commas are compared. "
             "Default: the recommended one.",
             rich_help_panel=FLOW,
         ),
@@ -177,7 +224,7 @@ def explain(
         typer.Option(
             metavar="C",
             help="What an edge can carry: `attention`, `norm`, `gradient`, `attention-gradient` or "
-            "`relevance`; several with commas. Default: the recommended one.",
+            "`relevance`; several with commas are compared. Default: the recommended one.",
             rich_help_panel=FLOW,
         ),
     ] = None,
@@ -187,6 +234,30 @@ def explain(
             metavar="R",
             help="Weight of the residual connection, a number from 0 up to 1, or `open`. "
             "Default: the capacity's own.",
+            rich_help_panel=FLOW,
+        ),
+    ] = None,
+    signed: Annotated[
+        bool,
+        typer.Option(
+            "--signed",
+            help="Subtract what speaks against the output. For gradient capacities.",
+            rich_help_panel=FLOW,
+        ),
+    ] = False,
+    steps: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="K",
+            help="Average gradients over K points from a baseline to the input. For gradient capacities.",
+            rich_help_panel=FLOW,
+        ),
+    ] = 1,
+    baseline: Annotated[
+        Baseline | None,
+        typer.Option(
+            help="Where --steps start: mask tokens, padding or zero. Default: the first the tokenizer has.",
             rich_help_panel=FLOW,
         ),
     ] = None,
@@ -248,7 +319,8 @@ def explain(
         typer.Option(
             metavar="FILE",
             dir_okay=False,
-            help="Also write the result, every number exact; `Attribution.load` reads it.",
+            help="Also write the result, every number exact; `Attribution.load` reads it, or for several methods or "
+            "capacities `Comparison.load`.",
             rich_help_panel=OUT,
         ),
     ] = None,
@@ -286,15 +358,18 @@ def explain(
     wanted = [_target(item) for item in target or ()]
     if "all" in wanted and len(wanted) > 1:
         raise typer.BadParameter("'all' leaves nothing for a second --target.", param_hint="--target")
-    several = isinstance(methods, list) or isinstance(capacities, list)
+    if bounds and (isinstance(methods, list) or isinstance(capacities, list)):
+        raise typer.BadParameter(
+            "a comparison shows no intervals: ask for one method and capacity.", param_hint="--bounds"
+        )
     for name, path in (("--html", html), ("--json", json), ("--trace", trace)):
-        if several and path is not None and name != "--trace":
-            raise typer.BadParameter(
-                "takes one result; with several methods or capacities run the command once for each.",
-                param_hint=name,
-            )
         if path is not None and not path.absolute().parent.is_dir():
             raise typer.BadParameter(f"there is no folder {str(path.absolute().parent)!r}.", param_hint=name)
+    if (text is None) == (chat is None):
+        raise typer.BadParameter("expected either a text or --chat.", param_hint="TEXT")
+    sampling = _sampling(sample, temperature, top_p)
+    if sampling and not generate:
+        raise typer.BadParameter("needs --generate N.", param_hint="--sample")
     options: dict[str, Any] = {
         "method": methods,
         "capacity": capacities,
@@ -312,18 +387,22 @@ def explain(
         "threads": threads,
         "trust_remote_code": trust_remote_code,
     }
-    if output is not None:
-        options["output"] = _number_or_text(output)
+    if sampling:
+        options["generate_options"] = sampling
+    options |= _question(output or (), signed, steps, baseline)
     with _reporting(quiet):
+        from attnflow.comparison import Comparison
         from attnflow.view.progress import progress_bars
 
-        source = _read(text)
+        source = _read(text) if text is not None else _messages(chat)
         with progress_bars(quiet) as progress:
-            results = _explain(model, source, wanted, trace, options, progress)
+            answer = _explain(model, source, wanted, trace, options, progress)
         if not quiet:
-            for result in results:
-                result.show(bounds=bool(bounds), top=top)
-        for path, write in ((html, results[0].to_html), (json, results[0].save)):
+            if isinstance(answer, Comparison):
+                answer.show(top=top)
+            else:
+                answer.show(bounds=bool(bounds), top=top)
+        for path, write in ((html, answer.to_html), (json, answer.save)):
             if path is not None:
                 write(path)
         if not quiet:
@@ -367,6 +446,22 @@ def _names(text: str | None) -> str | list[str] | None:
     return names if len(names) > 1 else names[0]
 
 
+def _question(output: Sequence[str], signed: bool, steps: int, baseline: Baseline | None) -> dict[str, Any]:
+    """The options of gradient capacities that were given."""
+    if len(output) > 2:
+        raise typer.BadParameter("takes one output, or two to contrast.", param_hint="--output")
+    if baseline is not None and steps == 1:
+        raise typer.BadParameter("needs --steps K above 1.", param_hint="--baseline")
+    outputs = tuple(_number_or_text(item) for item in output)
+    given = {
+        "output": outputs if len(outputs) > 1 else outputs[0] if outputs else None,
+        "signed": signed or None,
+        "steps": steps if steps > 1 else None,
+        "baseline": None if baseline is None else str(baseline),
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def _number_or_text(text: str) -> int | str:
     return int(text) if re.fullmatch(r"[+-]?\d+", text) else text
 
@@ -404,6 +499,35 @@ def _heads(text: str) -> str | list[int]:
     return text
 
 
+def _sampling(sample: bool, temperature: float | None, top_p: float | None) -> dict[str, Any]:
+    """Options of the model's `generate`."""
+    found = {"temperature": temperature, "top_p": top_p}
+    given = {name: value for name, value in found.items() if value is not None}
+    if given and not sample:
+        raise typer.BadParameter("only means something with --sample.", param_hint="--temperature, --top-p")
+    return {"do_sample": True, **given} if sample else {}
+
+
+def _messages(path: Path | None) -> Any:
+    """The messages in a JSON file."""
+    import json
+
+    from attnflow.capture.chat import is_chat
+    from attnflow.errors import InputError
+
+    if path is None:
+        return None
+    try:
+        messages = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"Cannot read a chat from {str(path)!r}: {error}.") from error
+    if not is_chat(messages):
+        raise InputError(
+            f"{str(path)!r} holds no chat: expected a JSON list of messages with role and content."
+        )
+    return messages
+
+
 def _read(text: str) -> str:
     """The input text, from standard input if it is `-`."""
     from attnflow.errors import InputError
@@ -426,22 +550,27 @@ def _read(text: str) -> str:
 
 def _explain(
     model: str,
-    text: str,
+    text: Any,
     wanted: Sequence[int | str | tuple[int, ...]],
     trace: Path | None,
     options: dict[str, Any],
     progress: Progress | None,
-) -> list[Attribution]:
-    """Results of every method, the model loaded once."""
+) -> Attribution | Comparison:
+    """The result, or several side by side, the model loaded once."""
     from attnflow.attribution import Attribution
     from attnflow.capacity import find
+    from attnflow.comparison import Comparison
     from attnflow.explain import DEFAULT_CAPACITY
     from attnflow.explain import explain as answer
+    from attnflow.trace import GRADIENT_RECORDS
 
     capacities = options["capacity"] or DEFAULT_CAPACITY
     schemes = [find(name) for name in ([capacities] if isinstance(capacities, str) else capacities)]
-    if "output" in options:
-        _check_output([scheme.name for scheme in schemes])
+    question = [name for name in ("output", "signed", "steps", "baseline") if name in options]
+    if question:
+        _check_output(question[0], [scheme.name for scheme in schemes])
+    records = [scheme.record for scheme in schemes]
+    gradient = any(record in GRADIENT_RECORDS for record in records)
     named = [item for item in wanted if isinstance(item, str) and item != "all"]
     loaded: dict[str, Any] = {"model": model}
     if named or trace is not None or len(wanted) > 1:
@@ -454,41 +583,59 @@ def _explain(
     if named or trace is not None:
         from attnflow.capture import capture
 
-        held = capture(
+        names = ("target_text", "generate", "generate_options", "heads", "seed")
+        run = partial(
+            capture,
             text=text,
             **loaded,
-            **{name: options[name] for name in ("target_text", "generate", "heads")},
-            record=schemes[0].record,
+            **{name: options[name] for name in names if name in options},
             progress=None if progress is None else partial(progress, "running the model"),
         )
+        held = run(record="attention" if gradient else records)
         wanted = [
             _position(item, held) if isinstance(item, str) and item != "all" else item for item in wanted
         ]
         if trace is not None:
+            if gradient:
+                held = _of_one_target(run, wanted, records, {name: options[name] for name in question})
             held.save(trace)
     rows = [
         answer(text=text, target=item, progress=progress, **loaded, **options) for item in wanted or (None,)
     ]
-    columns: list[list[Attribution]] = [
-        list(row) if isinstance(row, (list, tuple)) else [row] for row in rows
-    ]
+    columns = [tuple(row) if isinstance(row, Comparison) else (row,) for row in rows]
     results = [
         parts[0] if len(parts) == 1 else Attribution.concat(parts) for parts in zip(*columns, strict=True)
     ]
-    if "tokenizer" not in loaded:
-        return results
-    # A model handed over loaded has forgotten what the user called it.
-    return [replace(result, provenance={**result.provenance, "model": model}) for result in results]
+    if "tokenizer" in loaded:  # a model handed over loaded has forgotten what the user called it
+        results = [replace(result, provenance={**result.provenance, "model": model}) for result in results]
+    return Comparison(tuple(results)) if isinstance(rows[0], Comparison) else results[0]
 
 
-def _check_output(capacities: Sequence[str]) -> None:
+def _of_one_target(
+    run: Callable[..., Trace],
+    wanted: Sequence[Any],
+    records: Sequence[str],
+    question: dict[str, Any],
+) -> Trace:
+    """The trace that `--trace` writes where it belongs to one output."""
+    from attnflow.errors import OptionError
+
+    if len(wanted) > 1 or "all" in wanted:
+        raise OptionError(
+            "--trace with gradient capacities holds one target's gradients: name one --target, or leave out --trace."
+        )
+    question.pop("signed", None)
+    return run(record=records, target=wanted[0] if wanted else None, **question)
+
+
+def _check_output(option: str, capacities: Sequence[str]) -> None:
     from attnflow.errors import OptionError
     from attnflow.view.caption import BLIND
 
     blind = [name for name in capacities if name in BLIND]
     if blind:
         raise OptionError(
-            f"--output has no effect on {blind[0]!r} capacities, which are the same whatever output is asked "
+            f"--{option} has no effect on {blind[0]!r} capacities, which are the same whatever output is asked "
             "about: leave it out, or choose a gradient capacity."
         )
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from attnflow.attribution import Attribution
+from attnflow.capture.chat import is_chat
+from attnflow.comparison import Comparison
 from attnflow.errors import InputError, OptionError
-from attnflow.trace import Trace
+from attnflow.trace import GRADIENT_RECORDS
 
 Progress = Callable[[str, int, int | None], None]
+#: Messages, each with role and content.
+Chat = Sequence[Mapping[str, Any]]
 
 #: What `explain` computes when nothing else is asked for.
 DEFAULT_METHOD = "shapley"
@@ -18,15 +22,19 @@ DEFAULT_CAPACITY = "attention"
 
 def explain(
     model: Any,
-    text: str | Sequence[str] | None = None,
+    text: str | Chat | Sequence[str | Chat] | None = None,
     *,
     tokenizer: Any = None,
     inputs: Mapping[str, Any] | None = None,
     method: str | Sequence[str] | None = None,
     capacity: str | Sequence[str] | None = None,
     residual: float | str | None = None,
+    signed: bool = False,
+    steps: int = 1,
+    baseline: str | None = None,
     heads: str | Sequence[int] = "mean",
     target: int | Sequence[int] | str | None = None,
+    output: int | str | Sequence[int | str] | None = None,
     players: str | Sequence[tuple[int, int]] = "tokens",
     exclude: str | Sequence[int | str] = (),
     generate: int = 0,
@@ -43,28 +51,38 @@ def explain(
     allow_partial: bool = False,
     trust_remote_code: bool = False,
     progress: Progress | None = None,
-) -> Attribution | list[Any]:
+) -> Attribution | Comparison | list[Any]:
     """Explains a prediction: how much of the target's flow comes from each part of the input.
 
     The model runs once; its attention spans a flow network; exact maximum flows through it become scores.
-    With `attention` capacities scores are unsigned, and the same whatever class is asked about: they say
-    where information could have come from, not what it argued for.
+    With `attention` and `norm` capacities scores are unsigned, and the same whatever class is asked about: they
+    say where information could have come from, not what it argued for. Gradient capacities ask about one
+    output, in the units of its logit, and cost one backward pass for each.
 
     Args:
         model: a transformers model, a local directory, the name of a bundled model, or a hub id.
-        text: the input, or a list of inputs (then a list of results comes back).
+        text: the input: a text, or a chat as a list of messages with `role` and `content`, see `capture`. A list of
+            texts or of chats gives a list of results.
         tokenizer: for a loaded model; default the one it was loaded with.
         inputs: keyword tensors for the model instead of text.
-        method: "shapley" (default), "flow", "rollout" or "attention"; a list of methods gives a list of
-            results on the same trace.
-        capacity: capacity scheme, default "attention"; or a list.
+        method: "shapley" (default), "flow", "rollout" or "attention"; a list of methods gives a
+            Comparison on the same trace.
+        capacity: capacity scheme, default "attention"; "norm", "gradient", "attention-gradient", "relevance"; or a
+            list.
         residual: weight of the residual connection in [0, 1), "open", or None for the scheme's own.
+        signed: for gradient capacities: what speaks for the output minus what speaks against it, both kept.
+        steps: for gradient capacities: gradients averaged over this many points from a baseline to the input.
+        baseline: of `steps`: "mask", "pad" or "zero"; None: the first of them that the tokenizer has.
         heads: "mean", "max", or head indices whose mean is taken.
         target: node position of the last group, negative from the end; a sequence of positions (one set);
             "all" for every position in a row of its own; None for what the model decides: a classifier's
             pooled position, the generated or teacher-forced tokens, the last position of a decoder, the
             [MASK] positions, else position 0.
-        players: "tokens", "words", "sentences", "turns", or `(start, end)` character spans of the text.
+        output: for gradient capacities: the class (index or label) or token (id, or text of exactly one token) asked
+            about; a pair `(a, b)` for the logit of a minus that of b. None: the predicted class; the token that each
+            target decides.
+        players: "tokens", "words", "sentences", "turns" (a chat's messages), or `(start, end)` character spans of
+            the text; a chat's text is the prompt that its template makes.
         exclude: "special", or labels or indices of players to take out of the game.
         generate: number of tokens to decode first; each becomes a target.
         generate_options: passed on to the model's `generate`.
@@ -83,7 +101,8 @@ def explain(
         progress: called as `progress(stage, done, total)`, total None while unknown.
 
     Returns:
-        One Attribution; a list for several methods or capacities; a list of either for several texts.
+        One Attribution; a Comparison, their sequence, for a list of methods or capacities; a list of either for
+        several texts.
 
     Raises:
         InputError: input that the model cannot read.
@@ -98,20 +117,25 @@ def explain(
     capacities = _listed(capacity, DEFAULT_CAPACITY)
     for name in names:
         methods.find(name)
-    found = {schemes.find(name).record for name in capacities}
-    if len(found) != 1:
-        raise OptionError(
-            f"capacity={list(capacities)}: these need different captures ({', '.join(sorted(found))})."
-        )
-    (record,) = found
-    if text is not None and not isinstance(text, str):
+    records = [schemes.find(name).record for name in capacities]
+    gradient = any(record in GRADIENT_RECORDS for record in records)
+    question = {
+        "output": output,
+        "signed": signed or None,
+        "steps": None if steps == 1 else steps,
+        "baseline": baseline,
+    }
+    _check_question(question, capacities, names)
+    if not (text is None or isinstance(text, str) or is_chat(text)):
         return _each(text, model, tokenizer, trust_remote_code, {**_options(locals()), "inputs": inputs})
 
-    from attnflow.capture import capture
+    from attnflow.capture import capture_targets
+    from attnflow.walk import solve
 
     if progress is not None:
         progress("loading the model", 0, None)
-    trace = capture(
+    single = target if target is None or isinstance(target, str) else [target]
+    traces = capture_targets(
         model,
         text,
         tokenizer=tokenizer,
@@ -120,19 +144,24 @@ def explain(
         generate=generate,
         generate_options=generate_options,
         heads=heads,
-        record=record,
+        record=records,
+        targets=single if gradient else None,
+        output=output,
+        steps=steps,
+        baseline=baseline,
         seed=seed,
         allow_partial=allow_partial,
         trust_remote_code=trust_remote_code,
         progress=None if progress is None else lambda done, total: progress("running the model", done, total),
     )
     results = [
-        _solve(
-            trace,
+        solve(
+            traces,
             name,
             scheme,
+            signed=signed,
             residual=residual,
-            target=target,
+            target=None if gradient else target,
             players=players,
             exclude=exclude,
             prefix=prefix,
@@ -151,64 +180,24 @@ def explain(
     several = not (method is None or isinstance(method, str)) or not (
         capacity is None or isinstance(capacity, str)
     )
-    return results if several else results[0]
+    return Comparison(tuple(results)) if several else results[0]
 
 
-def _solve(
-    trace: Trace,
-    method: str,
-    scheme: str,
-    *,
-    residual: Any,
-    target: Any,
-    players: Any,
-    exclude: Any,
-    prefix: Any,
-    layers: Any,
-    samples: int | None,
-    stderr: float | None,
-    progress: Progress | None,
-    **options: Any,
-) -> Attribution:
-    from attnflow import methods
-    from attnflow.maxflow.compilation import compile_kernels
-    from attnflow.network import FlowNetwork
-    from attnflow.players import excluded, player_groups
+def _check_question(question: Mapping[str, Any], capacities: Sequence[str], methods: Sequence[str]) -> None:
+    """Refuses questions about an output that a capacity scheme or method cannot answer."""
+    from attnflow.walk import is_gradient
 
-    network = FlowNetwork.from_trace(trace, scheme, residual, prefix, layers)
-    targets, weights = _targets(network, target)
-    grouping = None if players == "tokens" else player_groups(network.players, network.text, players)
-    if methods.find(method).samples:
-        options |= {"samples": samples, "stderr": stderr}
-    elif (samples is not None or stderr is not None) and not methods.find(method).samples:
-        raise OptionError(f"method={method!r} samples nothing: leave out samples and stderr.")
-    compile_kernels(progress)
-    return methods.attribute(
-        network,
-        method=method,
-        targets=targets,
-        weights=weights,
-        players=None if grouping is None else grouping.groups,
-        labels=None if grouping is None else grouping.labels,
-        exclude=excluded(network.players, exclude, grouping),
-        progress=progress,
-        **options,
-    )
-
-
-def _targets(network: Any, target: Any) -> tuple[list[Any], list[Any] | None]:
-    if isinstance(target, str):
-        if target != "all":
-            raise OptionError(
-                f"target={target!r}: expected a position, a sequence of positions, 'all', or None."
-            )
-        return list(range(network.size)), None
-    if target is not None:
-        return [network.positions(target)], None
-    if network.decisions:
-        decisions = network.decisions
-        return [d.positions for d in decisions], [d.weights for d in decisions]
-    return [network.size - 1 if network.architecture != "encoder" else 0], None
+    asked = [name for name, value in question.items() if value is not None]
+    blind = [name for name in capacities if not is_gradient(name)]
+    if asked and blind:
+        raise OptionError(
+            f"{asked[0]}={question[asked[0]]!r} has no effect on {blind[0]!r} capacities, which are the same whatever "
+            "output is asked about: leave it out, or choose a gradient capacity such as 'relevance'."
+        )
+    if question["signed"] and "attention" in methods:
+        raise OptionError(
+            "signed=True with method 'attention': the last layer's attention is the same for and against an output."
+        )
 
 
 def _listed(value: str | Sequence[str] | None, default: str) -> list[str]:
@@ -231,16 +220,21 @@ def _options(scope: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _each(
-    texts: Sequence[str], model: Any, tokenizer: Any, trust_remote_code: bool, options: dict[str, Any]
+    texts: Any, model: Any, tokenizer: Any, trust_remote_code: bool, options: dict[str, Any]
 ) -> list[Any]:
     from attnflow.capture import load_model
 
+    if not isinstance(texts, Iterable) or isinstance(texts, (bytes, Mapping)):
+        raise InputError(
+            f"text: expected a string, a chat as a list of messages, or a list of these, found {type(texts).__name__}."
+        )
     items = list(texts)
     if not items:
         raise InputError("An empty list of texts: nothing to explain.")
-    wrong = next((item for item in items if not isinstance(item, str)), None)
+    wrong = next((item for item in items if not isinstance(item, str) and not is_chat(item)), None)
     if wrong is not None:
-        raise InputError(f"Expected text or a list of texts, found {type(wrong).__name__} among them.")
+        what = "a message" if isinstance(wrong, Mapping) else type(wrong).__name__
+        raise InputError(f"Expected a list of texts, or a list of messages, found {what} among others.")
     loaded, own = load_model(model, tokenizer, trust_remote_code=trust_remote_code)
     results = []
     for number, item in enumerate(items, start=1):

@@ -1,7 +1,5 @@
 """Every family, loaded with its default attention, against its own eager attentions."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
@@ -11,6 +9,7 @@ from attnflow.capture import capture
 from attnflow.capture.interface import Recorder, run_listening
 from attnflow.capture.records import keep_attention, parse_heads
 from attnflow.capture.state import as_found
+from tiny import eager
 
 IDS = [6, 9, 30, 12, 45, 9, 17, 2]
 INTERFACE = [
@@ -20,18 +19,6 @@ INTERFACE = [
 ]  # fmt: skip
 EAGER = ["deberta-v2", "xlnet", "gptj", "bloom", "falcon", "big-bird"]
 BOTH = ["t5", "t5-headless", "bart", "mbart", "marian"]
-
-
-def eager(model):
-    """A copy that computes eager attention, made the way a user would."""
-    config = copy.deepcopy(model.config)
-    config._attn_implementation = "eager"
-    other = type(model)(config=config)
-    other.load_state_dict(model.state_dict())
-    for part in (getattr(other, "encoder", None), getattr(other, "decoder", None)):
-        if hasattr(part, "set_attn_implementation"):
-            part.set_attn_implementation("eager")
-    return other.to(model.dtype).eval()
 
 
 def run(model, **inputs):

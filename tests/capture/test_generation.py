@@ -5,7 +5,10 @@ import torch
 
 import tiny
 from attnflow.capture import capture
+from attnflow.capture.tokens import tokens_of_continuation
 from attnflow.errors import CaptureError, InputError, OptionError
+from attnflow.network import FlowNetwork
+from attnflow.players import player_groups
 
 TEXT = "the quick cat"
 
@@ -203,7 +206,7 @@ def test_headless_decoder():
     assert trace.decisions[0].label is None
 
 
-def test_whisper_reads_features():
+def whisper(**settings):
     import transformers
 
     config = transformers.WhisperConfig(
@@ -212,13 +215,207 @@ def test_whisper_reads_features():
         max_target_positions=20, decoder_start_token_id=5, pad_token_id=1, bos_token_id=0, eos_token_id=2,
         suppress_tokens=None, begin_suppress_tokens=None,
     )  # fmt: skip
-    model = transformers.WhisperForConditionalGeneration(config).eval()
-    features = torch.randn(1, 4, 20)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = transformers.WhisperForConditionalGeneration(config).eval()
+    for name, value in settings.items():
+        setattr(model.generation_config, name, value)
+    return model
+
+
+SPOKEN = {
+    "lang_to_id": {"<|en|>": 10, "<|de|>": 11},
+    "task_to_id": {"transcribe": 12, "translate": 13},
+    "no_timestamps_token_id": 14,
+    "return_timestamps": False,
+    "is_multilingual": True,
+}
+
+
+def test_whisper_reads_features():
+    model, features = whisper(), torch.randn(1, 4, 20)
     trace = capture(model, inputs={"input_features": features})
     assert [token.text for token in trace.encoder_tokens] == [str(index) for index in range(10)]
     assert trace.record("attention").cross[0].shape == (1, 10)
     trace = capture(model, inputs={"input_features": features}, generate=3)
     assert (trace.prompt, len(trace.decisions), len(trace.decoder_tokens)) == (1, 3, 3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"language": "german"},
+        {"language": "de", "task": "translate", "return_timestamps": True},
+        {"task": "translate"},
+    ],
+)
+@pytest.mark.parametrize("forced", [None, [[1, None], [2, 12]], [[1, 10], [2, 12]]])
+def test_whisper_starts_as_its_own_generation_does(options, forced):
+    features = torch.randn(1, 4, 20, generator=torch.Generator().manual_seed(0))
+    model = whisper(**SPOKEN, forced_decoder_ids=forced)
+    own = whisper(**{**SPOKEN, **options}, forced_decoder_ids=forced)
+    expected = own._retrieve_init_tokens(features, 1, own.generation_config, own.config, 20, {})[0].tolist()
+    trace = capture(model, inputs={"input_features": features}, generate=3, generate_options=options)
+    assert [token.id for token in trace.decoder_tokens[: trace.prompt]] == expected
+    assert len(trace.decisions) == 3
+    assert trace.decisions[0].positions == (len(expected) - 1,)
+    if not options:
+        plain = capture(model, inputs={"input_features": features})
+        assert [token.id for token in plain.decoder_tokens] == expected
+        given = {"input_features": features, "decoder_input_ids": [*expected, 33, 34]}
+        assert capture(model, inputs=given).prompt == len(expected)
+
+
+def test_whisper_refuses_other_languages_and_tasks():
+    inputs = {"input_features": torch.randn(1, 4, 20)}
+    for options in ({"language": "klingon"}, {"language": "fr"}, {"task": "sing"}):
+        with pytest.raises(OptionError, match=next(iter(options))):
+            capture(whisper(**SPOKEN), inputs=inputs, generate=1, generate_options=options)
+    english = whisper(**{**SPOKEN, "lang_to_id": None, "task_to_id": None})
+    assert capture(english, inputs=inputs).prompt == 2
+    with pytest.raises(OptionError, match="one language"):
+        capture(english, inputs=inputs, generate=1, generate_options={"language": "de"})
+
+
+def nllb(source="eng_Latn", target="fra_Latn"):
+    import json
+
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    made.train_from_iterator(
+        tiny.CORPUS, trainers.BpeTrainer(vocab_size=90, special_tokens=special, show_progress=False)
+    )
+    parts = json.loads(made.to_str())["model"]
+    merges = [tuple(pair) for pair in parts["merges"]]
+    return transformers.NllbTokenizer(vocab=parts["vocab"], merges=merges, src_lang=source, tgt_lang=target)
+
+
+def m2m100(tmp_path, source="en", target="fr"):
+    import json
+
+    import sentencepiece
+    import transformers
+
+    (tmp_path / "corpus").write_text("\n".join(tiny.CORPUS))
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(tmp_path / "corpus"), model_prefix=str(tmp_path / "spm"), vocab_size=60, minloglevel=2,
+        bos_id=-1, eos_id=-1, pad_id=-1, unk_id=0, hard_vocab_limit=False,
+    )  # fmt: skip
+    spm = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "spm.model"))
+    names = ["<s>", "<pad>", "</s>", "<unk>", *map(spm.id_to_piece, range(spm.get_piece_size()))]
+    vocabulary = {name: index for index, name in enumerate(dict.fromkeys(names))}
+    (tmp_path / "vocab.json").write_text(json.dumps(vocabulary))
+    files = (str(tmp_path / "vocab.json"), str(tmp_path / "spm.model"))
+    return transformers.M2M100Tokenizer(*files, src_lang=source, tgt_lang=target)
+
+
+@pytest.mark.parametrize("kind", ["nllb", "m2m100"])
+def test_target_language_of_translators_counts_as_prompt(kind, tmp_path):
+    tokenizer = nllb() if kind == "nllb" else m2m100(tmp_path)
+    code = "fra_Latn" if kind == "nllb" else "__fr__"
+    model = tiny.build("m2m100")
+    language = tokenizer.convert_tokens_to_ids(code)
+    for wish in ({}, {"generate": 3}, {"target_text": "the dog"}):
+        trace = capture(model, TEXT, tokenizer=tokenizer, **wish)
+        assert trace.prompt == 2
+        assert [token.id for token in trace.decoder_tokens[:2]] == [2, language]
+        assert all(token.special for token in trace.decoder_tokens[:2])
+        assert trace.decisions[0].positions == (1,)
+    assert "".join(decision.label for decision in trace.decisions) == "thedog"
+    tokenizer.tgt_lang = None
+    assert capture(model, TEXT, tokenizer=tokenizer).prompt == 1
+    with pytest.raises(InputError, match="tgt_lang"):
+        capture(model, TEXT, tokenizer=tokenizer, target_text="the dog")
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "prefix"),
+    [
+        ("t5", {"num_decoder_layers": 2}, [0]),
+        ("marian", {}, [1]),
+        ("pegasus", {}, [0]),
+        ("bart", {}, [2]),
+        ("bart", {"forced_bos_token_id": 0}, [2, 0]),
+        ("m2m100", {"forced_bos_token_id": 9}, [2, 9]),
+        ("mbart", {}, [2, 7]),
+    ],
+)
+def test_only_what_is_forced_is_prompt(family, changes, prefix):
+    model, tokenizer = tiny.build(family, **changes), tiny.unigram()
+    forced = changes.get("forced_bos_token_id")
+    if forced is not None:
+        model.generation_config.forced_bos_token_id = forced
+    plain, generated = (capture(model, TEXT, tokenizer=tokenizer, **wish) for wish in ({}, {"generate": 4}))
+    for trace in (plain, generated):
+        assert trace.prompt == len(prefix)
+        assert [token.id for token in trace.decoder_tokens[: trace.prompt]] == prefix
+        network = FlowNetwork.from_trace(trace, prefix="closed")
+        assert len(network.players) == len(trace.encoder_tokens) + len(prefix)
+        for decision in trace.decisions:
+            assert network.max_flow(target=decision.positions).value == pytest.approx(1, abs=1e-6)
+    raw = torch.tensor([tokenizer(TEXT)["input_ids"]])
+    options = {"max_new_tokens": 4 + len(prefix) - 1, "do_sample": False, "num_beams": 1}
+    sequence = model.generate(raw, **options)[0].tolist()
+    assert [d.id for d in generated.decisions] == sequence[len(prefix) :]
+
+
+def test_generated_text_stands_behind_the_prompt():
+    model, tokenizer = tiny.build("gpt2"), tiny.byte_bpe()
+    trace = capture(model, "the ke", tokenizer=tokenizer, target_text="ys 🙂 the\n\ndog 🙂")
+    assert [d.label for d in trace.decisions].count("🙂") == 8
+    assert [d.label for d in trace.decisions].count("\n") == 2
+    assert trace.text == "the keys 🙂 the\n\ndog 🙂"  # whole, though the last byte is no position
+    network = FlowNetwork.from_trace(trace)
+    words = player_groups(network.players, network.text, "words")
+    inked = [label for label in words.labels if label.strip()]
+    assert inked == ["the", "ke", "ys", "🙂", "the", "dog", "🙂"]
+    for group in words.groups:
+        assert len({network.players[index].kind for index in group}) == 1
+    sentences = player_groups(network.players, network.text, "sentences")
+    assert sentences.labels[0] == "the ke"
+
+
+def test_spans_do_not_cross_from_the_prompt_into_what_was_generated():
+    trace = capture(tiny.build("gpt2"), TEXT, tokenizer=tiny.byte_bpe(), target_text=" jumps over")
+    network = FlowNetwork.from_trace(trace)
+    end = len(TEXT)
+    assert "jumps" in player_groups(network.players, network.text, [(0, end), (end, len(trace.text))]).labels
+    with pytest.raises(OptionError, match="both given and generated"):
+        player_groups(network.players, network.text, [(4, len(trace.text))])
+
+
+def test_generated_special_tokens_have_no_text():
+    tokenizer = tiny.byte_bpe()
+    ids = tokenizer(TEXT)["input_ids"]
+    end = tokenizer.eos_token_id
+    tokens, text = tokens_of_continuation(tokenizer, [*ids, end, *ids], len(ids), len(ids) + 2, TEXT)
+    assert [(token.text, token.span, token.special) for token in tokens] == [
+        ("<|endoftext|>", None, True),
+        ("the", (len(TEXT), len(TEXT) + 3), False),
+    ]
+    assert text == TEXT + "the"
+
+
+def test_sampling_leaves_every_random_state_alone():
+    import random
+
+    import numpy as np
+
+    model, tokenizer = tiny.build("gpt2"), tiny.byte_bpe()
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    options = {"do_sample": True, "temperature": 3.0, "top_p": 0.9}
+    one, two = (
+        capture(model, TEXT, tokenizer=tokenizer, generate=5, generate_options=options, seed=4) for _ in "ab"
+    )
+    assert one.text == two.text
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert (before[1] == np.random.get_state()[1]).all()  # noqa: NPY002
+    assert before[2] == random.getstate()
 
 
 @pytest.mark.parametrize("family", ["bert", "bert-mlm"])

@@ -127,7 +127,7 @@ def test_head_beyond_the_model():
     refused(OptionError, "4 heads", tiny.build("bert"), inputs={"input_ids": IDS}, heads=[0, 4])
 
 
-@pytest.mark.parametrize("record", ["gradient", "attenton", "norms"])
+@pytest.mark.parametrize("record", ["gradients", "attenton", "norms", []])
 def test_unknown_record(record):
     refused(OptionError, "record", tiny.build("bert"), inputs={"input_ids": IDS}, record=record)
 

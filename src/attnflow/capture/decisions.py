@@ -24,6 +24,7 @@ class Ending:
         ids: one per position, or None if positions are not ids.
         course: what a decoder read and decided; None for an encoder.
         pooled: positions that a classifier reads, or None if there is none.
+        text: the text that tokens' spans refer to, or None.
     """
 
     architecture: Architecture
@@ -31,6 +32,7 @@ class Ending:
     ids: tuple[int, ...] | None
     course: Course | None = None
     pooled: tuple[int, ...] | None = None
+    text: str | None = None
 
 
 def find_logits(outputs: Any) -> torch.Tensor | None:
@@ -71,7 +73,7 @@ def decide(
     if logits is not None and logits.ndim == 3:
         rows = logits[0] if keep is None else logits[0][list(keep)]
         if rows.shape[0] == len(ending.tokens):
-            if not _is_language(model, rows):
+            if not is_language(model, rows):
                 return _labels(model, rows, ending)
             if ending.architecture == "encoder":
                 return _masks(tokenizer, rows, ending)
@@ -84,7 +86,8 @@ def decide(
     return _next_tokens(tokenizer, None, ending)
 
 
-def _is_language(model: Any, rows: torch.Tensor) -> bool:
+def is_language(model: Any, rows: torch.Tensor) -> bool:
+    """Whether logits at every position are of tokens, not of labels."""
     if model.get_output_embeddings() is not None:
         return True
     vocabulary, labels = getattr(model.config, "vocab_size", None), getattr(model.config, "num_labels", None)
@@ -96,7 +99,7 @@ def _class(
 ) -> tuple[tuple[Decision, ...], tuple[str | None, ...]]:
     positions = ending.pooled or ()
     best, probability = _best_class(model, logits)
-    label = _label(model, best)
+    label = class_label(model, best)
     count = len(positions)
     weights = tuple(1 / count for _ in positions) if count > 1 else None
     decides = tuple(label if index in positions else None for index in range(len(ending.tokens)))
@@ -112,7 +115,8 @@ def _best_class(model: Any, logits: torch.Tensor) -> tuple[int, float | None]:
     return best, float(chances[best])
 
 
-def _label(model: Any, index: int) -> str:
+def class_label(model: Any, index: int) -> str:
+    """What the model's configuration calls a class."""
     names = getattr(model.config, "id2label", None) or {}
     return str(names.get(index, index))
 
@@ -121,7 +125,7 @@ def _labels(
     model: Any, rows: torch.Tensor, ending: Ending
 ) -> tuple[tuple[Decision, ...], tuple[str | None, ...]]:
     found = [_best_class(model, row.float()) for row in rows]
-    decides = tuple(_label(model, best) for best, _ in found)
+    decides = tuple(class_label(model, best) for best, _ in found)
     decisions = tuple(
         Decision((index,), decides[index], None, probability, best)
         for index, (token, (best, probability)) in enumerate(zip(ending.tokens, found))
@@ -154,26 +158,20 @@ def _next_tokens(
     if course is None:
         raise CaptureError("A decoder's pass has no course.")  # never: every decoder gets one
     last = size - 1
-    if ending.ids is None:
-        known: dict[int, int] = {}
-    else:
-        known = {index - 1: id for index, id in enumerate(ending.ids) if index}
-    known.update(
-        {
-            course.prompt - 1 + index: id
-            for index, id in enumerate(course.decided)
-            if index + course.prompt <= size
-        }
-    )
-    if last not in known and rows is not None:
-        known[last] = int(rows[last].argmax())
-    sequence = [*(ending.ids or ())]
+    known = following(ending, rows)
+    first = course.prompt - 1  # the position that decides the first token beyond the prompt
     decides: list[str | None] = [None] * size
-    for index, id in known.items():
-        if index < last and ending.ids is not None:
+    for index in known:
+        if index < first and ending.ids is not None:
             decides[index] = ending.tokens[index + 1].text
-        else:
-            decides[index] = pieces(tokenizer, [*sequence, id], len(sequence))[0]
+    if ending.ids is not None:
+        beyond = [known[index] for index in range(first, size) if index in known]
+        sequence = [*ending.ids[: course.prompt], *beyond]
+        for index, label in enumerate(pieces(tokenizer, sequence, course.prompt), start=first):
+            decides[index] = label
+    else:
+        for index, id in known.items():
+            decides[index] = pieces(tokenizer, [id])[0]
     decisions = []
     for index in range(course.prompt - 1 if course.decided else last, size):
         chosen = known.get(index)
@@ -182,6 +180,23 @@ def _next_tokens(
         )
         decisions.append(Decision((index,), decides[index], None, probability, chosen))
     return tuple(decisions), tuple(decides)
+
+
+def following(ending: Ending, rows: torch.Tensor | None) -> dict[int, int]:
+    """Per position of a decoder the id of the token it decides: the one after it; at the end the likeliest."""
+    size, course = len(ending.tokens), ending.course
+    known = {} if ending.ids is None else {index - 1: id for index, id in enumerate(ending.ids) if index}
+    if course is not None:
+        known.update(
+            {
+                course.prompt - 1 + index: id
+                for index, id in enumerate(course.decided)
+                if index + course.prompt <= size
+            }
+        )
+    if size - 1 not in known and rows is not None:
+        known[size - 1] = int(rows[size - 1].argmax())
+    return known
 
 
 def _answer(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,9 +13,12 @@ from attnflow.capture.inputs import Prompt, check_ids, check_length, encode
 from attnflow.capture.interface import accepted, first_line
 from attnflow.capture.state import quiet
 from attnflow.capture.tokens import special_ids
-from attnflow.errors import CaptureError, InputError, OptionError
+from attnflow.errors import CaptureError, InputError, OptionError, unknown_name
+from attnflow.segments import check_text
 
 _OWNED = {"max_new_tokens", "max_length", "return_dict_in_generate", "input_ids", "inputs", "attention_mask"}
+#: Options of Whisper's own `generate` that become tokens of the prefix.
+_SPOKEN = frozenset({"language", "task", "return_timestamps"})
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Wish:
             raise OptionError("generate and target_text were both given: expected one of them.")
         if self.target_text is not None and not isinstance(self.target_text, str):
             raise InputError(f"target_text: expected a string, found {type(self.target_text).__name__}.")
+        if self.target_text is not None:
+            check_text(self.target_text)
         if self.target_text is not None and not self.target_text.strip():
             raise InputError("target_text is empty: expected at least one word.")
         if self.options and not self.generate:
@@ -141,9 +146,13 @@ def encoder_decoder_course(model: Any, tokenizer: Any, prompt: Prompt, wish: Wis
         return _target_of_encoder_decoder(model, tokenizer, wish.target_text)
     if given is not None and not wish.generate:
         ids = tuple(int(id) for id in given[0])
-        count = _prefix_length(ids, _forced(model, wish))
+        count = _spoken_length(model, ids) if _speaks(model) else _prefix_length(ids, _forced(model, wish))
         return Course(ids, count, ids[count:])
-    prefix = _prefix(model, tokenizer, wish) if given is None else tuple(int(id) for id in given[0])
+    prefix = (
+        _prefix(model, tokenizer, wish, prompt.tensors)
+        if given is None
+        else tuple(int(id) for id in given[0])
+    )
     if not wish.generate:
         return Course(prefix, len(prefix))
     _need_generation(model)
@@ -181,6 +190,10 @@ def _generate(model: Any, tensors: dict[str, Any], wish: Wish) -> tuple[int, ...
     if model.device.type == "cuda":
         torch.cuda.default_generators[model.device.index or 0].manual_seed(wish.seed)
     options: dict[str, Any] = {"do_sample": False, "num_beams": 1, **(wish.options or {})}
+    if _speaks(model):  # they are in the prefix already
+        options = {name: value for name, value in options.items() if name not in _SPOKEN}
+    if _setting(model, "forced_decoder_ids") is not None:
+        options["forced_decoder_ids"] = None
     config = model.generation_config
     if config.pad_token_id is None and "pad_token_id" not in options:
         end = config.eos_token_id
@@ -206,7 +219,7 @@ def _target_after(tokenizer: Any, prompt: Prompt, target: str) -> tuple[int, ...
     """Ids of a text appended to a prompt: those of the joint text where it starts with the prompt's own."""
     ids = prompt.ids or ()
     if prompt.text is not None:
-        joint = encode(tokenizer, prompt.text + target)
+        joint = encode(tokenizer, prompt.text + target, add_special_tokens=prompt.answer is None)
         whole, flags = joint["input_ids"], joint["special_tokens_mask"]
         while whole and flags[len(whole) - 1] and len(whole) > len(ids):
             whole = whole[:-1]
@@ -220,6 +233,10 @@ def _target_after(tokenizer: Any, prompt: Prompt, target: str) -> tuple[int, ...
 
 def _target_of_encoder_decoder(model: Any, tokenizer: Any, target: str) -> Course:
     _need_tokenizer(tokenizer)
+    if getattr(tokenizer, "src_lang", None) is not None and getattr(tokenizer, "tgt_lang", None) is None:
+        raise InputError(
+            "target_text: the tokenizer is not told which language it is in: set tokenizer.tgt_lang."
+        )
     labels = _labels(tokenizer, target)
     special = special_ids(tokenizer)
     wanted = [index for index, id in enumerate(labels) if id not in special]
@@ -234,8 +251,11 @@ def _labels(tokenizer: Any, target: str) -> list[int]:
     with quiet():
         try:
             return list(tokenizer(text_target=target, truncation=False)["input_ids"])
-        except (TypeError, ValueError) as error:
-            raise InputError(f"The tokenizer cannot encode target_text: {error}.") from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"The tokenizer cannot encode target_text ({first_line(error)}): a translation model's tokenizer needs "
+                "its target language, tokenizer.tgt_lang."
+            ) from error
 
 
 def _shifted(model: Any, labels: Sequence[int]) -> tuple[int, ...]:
@@ -250,37 +270,117 @@ def _shifted(model: Any, labels: Sequence[int]) -> tuple[int, ...]:
     return (_start(model), *labels[:-1])
 
 
-def _prefix(model: Any, tokenizer: Any, wish: Wish) -> tuple[int, ...]:
+def _prefix(model: Any, tokenizer: Any, wish: Wish, tensors: Mapping[str, Any]) -> tuple[int, ...]:
     """Start token and forced tokens, such as the language to translate into."""
     options = wish.options or {}
+    if _speaks(model):
+        return _spoken(model, tokenizer, options, tensors)
     if "forced_bos_token_id" not in options and getattr(tokenizer, "tgt_lang", None) is not None:
         labels = _labels(tokenizer, "a")
         special = special_ids(tokenizer)
         count = next((index for index, id in enumerate(labels) if id not in special), 0)
         return _shifted(model, labels)[: count + 1]
-    return _forced(model, wish, tokenizer)
+    return _forced(model, wish)
 
 
-def _forced(model: Any, wish: Wish, tokenizer: Any = None) -> tuple[int, ...]:
+def _speaks(model: Any) -> bool:
+    """Whether the decoder starts with a language, a task and whether it writes times, as Whisper's does."""
+    return _setting(model, "no_timestamps_token_id") is not None
+
+
+def _spoken(
+    model: Any, tokenizer: Any, options: Mapping[str, Any], tensors: Mapping[str, Any]
+) -> tuple[int, ...]:
+    """Whisper's start of transcript, language, task and "no timestamps", as its own `generate` has them.
+
+    The language is the one asked for, else the tokenizer's, else the one the model hears.
+
+    Raises:
+        OptionError: a language or task that the model does not have.
+    """
+    start = _start(model)
+    languages, tasks = dict(_setting(model, "lang_to_id") or {}), dict(_setting(model, "task_to_id") or {})
+    asked = {name: options.get(name, _setting(model, name)) for name in ("language", "task")}
+    own = tuple(int(id) for id in getattr(tokenizer, "prefix_tokens", None) or ())
+    if own[:1] == (start,) and len(own) > 1 and not (set(options) & _SPOKEN):
+        return own
+    forced = _numbered(model, options)
+    prefix = [start]
+    if languages:
+        language = _language(asked["language"], languages) if asked["language"] is not None else forced.get(1)
+        if language is None:
+            features = tensors.get("input_features")
+            language = model.detect_language(
+                input_features=features, num_segment_frames=None if features is None else features.shape[-1]
+            )[0]
+        prefix.append(int(language))
+        task = asked["task"]
+        if task is None and asked["language"] is not None:
+            task = "transcribe"
+        if task is not None and task not in tasks:
+            raise unknown_name("task", str(task), tasks)
+        if task is not None:
+            prefix.append(int(tasks[task]))
+        elif forced.get(2) in tasks.values():
+            prefix.append(forced[2])
+    elif asked["language"] is not None or asked["task"] is not None:
+        raise OptionError(
+            f"{type(model).__name__} here knows one language only: leave out language and task."
+        )
+    if not options.get("return_timestamps", _setting(model, "return_timestamps")):
+        prefix.append(int(_setting(model, "no_timestamps_token_id")))
+    return tuple(prefix)
+
+
+def _language(name: Any, languages: Mapping[str, int]) -> int:
+    from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE
+
+    code = str(name).lower()
+    code = TO_LANGUAGE_CODE.get(code, code)
+    token = code if code in languages else f"<|{code}|>"
+    if token not in languages:
+        raise unknown_name("language", str(name), [known.strip("<|>") for known in languages])
+    return int(languages[token])
+
+
+def _numbered(model: Any, options: Mapping[str, Any]) -> dict[int, int]:
+    """Tokens forced at positions of the decoder, by position."""
+    forced = options.get("forced_bos_token_id", _setting(model, "forced_bos_token_id"))
+    numbered = {
+        int(index): int(id) for index, id in _setting(model, "forced_decoder_ids") or () if id is not None
+    }
+    if forced is not None:
+        numbered.setdefault(1, int(forced[0] if isinstance(forced, list) else forced))
+    return numbered
+
+
+def _forced(model: Any, wish: Wish) -> tuple[int, ...]:
     options = wish.options or {}
     start = options.get("decoder_start_token_id")
     first = _start(model) if start is None else int(start)
-    own = getattr(tokenizer, "prefix_tokens", None)
-    if own and own[0] == first and len(own) > 1:  # Whisper: start of transcript, language, task
-        return tuple(int(id) for id in own)
-    forced = options.get("forced_bos_token_id", _setting(model, "forced_bos_token_id"))
-    numbered = dict(_setting(model, "forced_decoder_ids") or ())
-    if forced is not None:
-        numbered.setdefault(1, forced[0] if isinstance(forced, list) else forced)
+    numbered = _numbered(model, options)
     prefix = [first]
-    while numbered.get(len(prefix)) is not None:
-        prefix.append(int(numbered[len(prefix)]))
+    while len(prefix) in numbered:
+        prefix.append(numbered[len(prefix)])
     return tuple(prefix)
 
 
 def _prefix_length(ids: Sequence[int], forced: Sequence[int]) -> int:
     count = 1
     while count < min(len(ids), len(forced)) and ids[count] == forced[count]:
+        count += 1
+    return count
+
+
+def _spoken_length(model: Any, ids: Sequence[int]) -> int:
+    """How many of a Whisper decoder's ids say how to write, and not what was heard."""
+    how = {
+        *dict(_setting(model, "lang_to_id") or {}).values(),
+        *dict(_setting(model, "task_to_id") or {}).values(),
+        _setting(model, "no_timestamps_token_id"),
+    }
+    count = 1
+    while count < len(ids) and ids[count] in how:
         count += 1
     return count
 
@@ -308,13 +408,21 @@ def _setting(model: Any, name: str) -> Any:
 def _without_end(prompt: Prompt, tokenizer: Any) -> Prompt:
     """A text's prompt without the end token behind it: nothing continues after an end."""
     ids, end = prompt.ids or (), getattr(tokenizer, "eos_token_id", None)
-    if prompt.text is None or len(ids) < 2 or ids[-1] != end or not prompt.tokens[-1].special:
+    last = prompt.tokens[-1] if prompt.tokens else None
+    if (
+        prompt.text is None
+        or len(ids) < 2
+        or ids[-1] != end
+        or last is None
+        or not last.special
+        or last.template
+    ):
         return prompt
     size = len(ids)
     tensors = {
         name: value[:, :-1] if value.shape[1] == size else value for name, value in prompt.tensors.items()
     }
-    return Prompt(tensors, ids[:-1], prompt.tokens[:-1], text=prompt.text)
+    return replace(prompt, tensors=tensors, ids=ids[:-1], tokens=prompt.tokens[:-1])
 
 
 def _shifts_its_own_input(model: Any) -> bool:

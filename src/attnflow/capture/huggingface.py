@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 
+from attnflow.capture.chat import is_chat
 from attnflow.capture.decisions import Ending, decide, is_pooled
 from attnflow.capture.generation import (
     Course,
@@ -23,11 +27,13 @@ from attnflow.capture.generation import (
     encoder_of,
     is_encoder_decoder,
 )
+from attnflow.capture.gradients import Gathered, Gradients
 from attnflow.capture.inputs import (
     Prompt,
     check_ids,
     check_length,
     check_not_only_special,
+    from_chat,
     from_tensors,
     from_text,
     kept_decoder,
@@ -35,19 +41,23 @@ from attnflow.capture.inputs import (
 )
 from attnflow.capture.interface import LOCK, Recorder, run_eager, run_listening
 from attnflow.capture.layers import Stacks, by_side, encoder_decoder_stacks, has_sinks, single_stack
+from attnflow.capture.line import line_to, parse_steps
 from attnflow.capture.loading import load_model
+from attnflow.capture.norms import Norms
+from attnflow.capture.outputs import Output, Question, ask
 from attnflow.capture.pooling import by_rule, probed
 from attnflow.capture.provenance import provenance
-from attnflow.capture.records import parse_heads, parse_record
+from attnflow.capture.records import RECORDS, parse_heads, parse_records
 from attnflow.capture.state import as_found
-from attnflow.capture.tokens import tokens_of_ids
+from attnflow.capture.tokens import tokens_of_continuation, tokens_of_ids
 from attnflow.errors import CaptureError, InputError, OptionError
-from attnflow.trace import Architecture, Record, Token, Trace
+from attnflow.trace import GRADIENT_RECORDS, Architecture, Record, Token, Trace
 
 
-def capture(
+@torch.inference_mode(False)  # type: ignore[untyped-decorator]
+def captures(
     model: str | os.PathLike[str] | torch.nn.Module,
-    text: str | None,
+    text: str | Sequence[Mapping[str, Any]] | None,
     *,
     tokenizer: Any,
     inputs: Mapping[str, Any] | None,
@@ -55,49 +65,99 @@ def capture(
     generate: int,
     generate_options: Mapping[str, Any] | None,
     heads: str | Sequence[int],
-    record: str,
+    record: str | Sequence[str],
+    targets: str | Sequence[int | Sequence[int]] | None,
+    output: Output | None,
+    steps: int,
+    baseline: str | None,
     seed: int,
     allow_partial: bool,
     trust_remote_code: bool,
     progress: Callable[[int, int], None] | None,
-) -> Trace:
-    """Runs a transformers model on one input; see `attnflow.capture.capture` for everything."""
+) -> list[Trace]:
+    """Runs a transformers model on one input; see `attnflow.capture.capture_targets` for everything.
+
+    Without gradient records there is one trace for all targets.
+    """
     refuse_both(text, inputs)
     wish = Wish(generate, target_text, generate_options, seed)
-    reduction, keep = parse_heads(heads), parse_record(record)
+    reduction = parse_heads(heads)
+    names = parse_records(record, reduction)
+    gradient_names = tuple(name for name in names if name in GRADIENT_RECORDS)
+    parse_steps(steps, baseline)
+    if not gradient_names and (targets is not None or output is not None or steps != 1):
+        raise OptionError(
+            f"target, output and steps ask about one output, but {', '.join(names)} is the same whatever output is "
+            f"asked about: leave them out, or keep a gradient record ({', '.join(GRADIENT_RECORDS)})."
+        )
     loaded, tokenizer = load_model(model, tokenizer, trust_remote_code=trust_remote_code)
-    prompt = from_text(loaded, tokenizer, text) if inputs is None else from_tensors(loaded, tokenizer, inputs)
     if inputs is not None:
+        prompt = from_tensors(loaded, tokenizer, inputs)
         check_not_only_special(tokenizer, prompt)
+    elif is_chat(text):
+        prompt = from_chat(loaded, tokenizer, text)
+    else:
+        prompt = from_text(loaded, tokenizer, text)
+    prompt = replace(prompt, tensors={name: _usable(value) for name, value in prompt.tensors.items()})
     if prompt.ids is not None:
         check_ids(loaded, prompt.ids)
     implementation = getattr(loaded.config, "_attn_implementation", None)
     both = is_encoder_decoder(loaded)
     if prompt.ids is not None:
         check_length(loaded, encoder_of(loaded) if both else loaded, len(prompt.ids))
-    with LOCK, as_found(loaded):
-        recorder = Recorder(loaded, keep, reduction, progress, _expected_layers(loaded, both))
-        run = _run_encoder_decoder if both else _run_single
-        stacks, tokens, ending, outputs, how, kept = run(
-            loaded, tokenizer, prompt, wish, recorder, allow_partial
+    if gradient_names and any(part.is_inference() for part in loaded.parameters()):
+        raise CaptureError(
+            f"{type(loaded).__name__} was loaded inside torch.inference_mode(), so that autograd cannot use its "
+            "weights: load it outside to capture gradients."
         )
-        decisions, decides = decide(loaded, tokenizer, outputs, ending, kept)
+    gradients = Gradients(gradient_names, reduction) if gradient_names else None
+    norms = Norms(reduction) if "norm" in names else None
+    observers = [observer for observer in (gradients, norms) if observer is not None]
+    with LOCK, as_found(loaded):
+        recorder = Recorder(
+            loaded, RECORDS["attention"], reduction, progress, _expected_layers(loaded, both), observers
+        )
+        run = _run_encoder_decoder if both else _run_single
+        found = run(loaded, tokenizer, prompt, wish, recorder, allow_partial)
+        stacks, ending, outputs = found.stacks, found.ending, _detached(found.outputs)
+        decisions, decides = decide(loaded, tokenizer, outputs, ending, found.keep)
+        records = {"attention": Record(stacks.encoder, stacks.decoder, stacks.cross)}
+        if norms is not None:
+            records["norm"] = _arranged(loaded, "norm", norms.layers, found)
+        questions: tuple[Question, ...] = ()
+        gathered: list[Gathered] = []
+        if gradients is not None:
+            questions = ask(
+                loaded, tokenizer, outputs, ending, found.keep, decisions, decides, targets, output
+            )
+            if steps > 1:
+                encoder = encoder_of(loaded) if both else loaded
+                gradients.line = line_to(loaded, encoder, tokenizer, baseline, found.moving)
+            gathered = gradients.gather(
+                loaded, found.tensors, found.how, found.outputs, questions, found.names, steps, progress
+            )
     name = os.fspath(model) if isinstance(model, (str, os.PathLike)) else loaded.name_or_path
-    options = {
+    options: dict[str, Any] = {
         "heads": reduction.name,
-        "record": record,
+        "record": list(names) if len(names) > 1 else names[0],
         "generate": generate,
         "generate_options": dict(generate_options or {}),
         "target_text": target_text,
         "seed": seed,
         "allow_partial": allow_partial,
     }
+    if gradients is not None:
+        options |= {
+            "output": output,
+            "steps": steps,
+            "baseline": None if gradients.line is None else gradients.line.name,
+        }
     try:
-        return Trace(
+        trace = Trace(
             architecture=ending.architecture,
-            records={record: Record(stacks.encoder, stacks.decoder, stacks.cross)},
-            encoder_tokens=tokens[0],
-            decoder_tokens=tokens[1],
+            records=records,
+            encoder_tokens=found.tokens[0],
+            decoder_tokens=found.tokens[1],
             heads=reduction.name,
             prompt=None if ending.course is None else ending.course.prompt,
             decisions=decisions,
@@ -105,14 +165,115 @@ def capture(
             sinks=has_sinks(loaded),
             dtype=stacks.dtype,
             partial=stacks.partial,
-            text=prompt.text,
-            provenance=provenance(loaded, name, how, implementation, options),
+            text=ending.text,
+            provenance=provenance(loaded, name, found.how, implementation, options),
         )
+        if gradients is None:
+            return [trace]
+        return [_of_one_output(loaded, trace, found, *pair) for pair in zip(questions, gathered)]
     except InputError as error:
         raise CaptureError(f"{type(loaded).__name__}: {error}") from error
 
 
-_Pass = tuple[Stacks, tuple[tuple[Token, ...], tuple[Token, ...]], Ending, Any, str, Sequence[int] | None]
+@dataclass(frozen=True)
+class _Pass:
+    """One pass, arranged.
+
+    Attributes:
+        stacks: attention weights.
+        tokens: of the encoder's and the decoder's positions.
+        ending: the last group.
+        outputs: what the model returned.
+        how: "interface" or "eager".
+        names: outputs that hold weights, for "eager".
+        tensors: what the model ran on.
+        crops: per stack, which queries and keys are not padding, None for all.
+    """
+
+    stacks: Stacks
+    tokens: tuple[tuple[Token, ...], tuple[Token, ...]]
+    ending: Ending
+    outputs: Any
+    how: str
+    names: tuple[str, ...]
+    tensors: dict[str, Any]
+    crops: Mapping[str, tuple[Sequence[int] | None, Sequence[int] | None]]
+
+    @property
+    def keep(self) -> Sequence[int] | None:
+        """Positions of the last group that are not padding, or None for all."""
+        return self.crops["encoder" if self.ending.architecture == "encoder" else "decoder"][0]
+
+    @property
+    def moving(self) -> tuple[bool, ...] | None:
+        """Per position of the input ids, padding included, whether it holds text: no padding, no template."""
+        raw = self.tensors.get("input_ids")
+        if raw is None:
+            return None
+        tokens = self.tokens[1] if self.ending.architecture == "decoder" else self.tokens[0]
+        keep = self.crops["decoder" if self.ending.architecture == "decoder" else "encoder"][0]
+        moving = [False] * int(raw.shape[1])
+        for place, token in zip(range(len(moving)) if keep is None else keep, tokens):
+            moving[place] = not (token.special or token.template)
+        return tuple(moving)
+
+
+def _usable(value: Any) -> Any:
+    """A tensor that autograd may keep, though it was made in inference mode."""
+    return value.clone() if torch.is_tensor(value) and value.is_inference() else value
+
+
+def _detached(outputs: Any) -> Any:
+    """The tensors among a model's outputs, without their graph."""
+    return SimpleNamespace(
+        **{name: value.detach() for name, value in outputs.items() if torch.is_tensor(value)}
+    )
+
+
+def _arranged(model: Any, name: str, matrices: Mapping[int, Any], found: _Pass) -> Record:
+    """One more record of the same pass: its matrices where the attention of the same calls stands."""
+    layers: dict[str, tuple[Any, ...]] = {}
+    for stack, calls in found.stacks.calls.items():
+        queries, keys = found.crops[stack]
+        arranged = []
+        for call, attention in zip(calls, getattr(found.stacks, stack)):
+            if call is None:
+                arranged.append(np.eye(*attention.shape, dtype=attention.dtype))
+                continue
+            matrix = matrices[call]
+            matrix = matrix if queries is None else matrix[list(queries)]
+            matrix = matrix if keys is None else matrix[:, list(keys)]
+            if not np.isfinite(matrix).all():
+                raise CaptureError(
+                    f"{type(model).__name__}: {name} in {stack} layer {len(arranged) + 1} holds NaN or infinite "
+                    "values; load the model in float32."
+                )
+            arranged.append(np.ascontiguousarray(matrix))
+        layers[stack] = tuple(arranged)
+    return Record(**layers)
+
+
+def _of_one_output(model: Any, trace: Trace, found: _Pass, question: Question, gathered: Gathered) -> Trace:
+    """The trace with the records of one output's gradient."""
+    records = {name: _arranged(model, name, layers, found) for name, layers in gathered.layers.items()}
+    relevance = {}
+    for name, values in gathered.inputs.items():
+        stack = trace.architecture if name == "only" else name
+        keep = found.crops[stack][0]
+        relevance[stack] = values if keep is None else values[list(keep)]
+    asked = {
+        "label": question.decision.label,
+        "id": list(question.id) if isinstance(question.id, tuple) else question.id,
+        "value": gathered.value,
+        "positions": list(question.decision.positions),
+    }
+    return replace(
+        trace,
+        records={**trace.records, **records},
+        decisions=(question.decision,),
+        input_relevance=relevance,
+        provenance={**trace.provenance, "outputs": [asked]},
+    )
 
 
 def _run_single(
@@ -124,7 +285,8 @@ def _run_single(
     ids = course.given
     if wish.continues:
         check_length(model, model, len(ids or ()))
-    outputs, how = _run(model, tensors, recorder, ("attentions",))
+    names = ("attentions",)
+    outputs, how = _run(model, tensors, recorder, names)
     stacks = single_stack(
         model, recorder.reports, prompt.keep, None if ids is None else len(ids), allow_partial
     )
@@ -136,19 +298,28 @@ def _run_single(
         )
     size = (stacks.encoder or stacks.decoder)[0].shape[-1]
     padded = stacks.padded[1] or stacks.padded[0] or size
+    text = prompt.text
     if ids is None:
         tokens: tuple[Token, ...] = tuple(Token(str(index)) for index in range(size))
     else:
         tokens = _cropped(prompt.tokens, prompt.keep)
         if len(ids) > course.prompt:
-            tokens += tokens_of_ids(tokenizer, ids, generated_from=course.prompt)[course.prompt :]
+            more, text = tokens_of_continuation(
+                tokenizer, (*ids, *course.decided[-1:]), course.prompt, len(ids), text
+            )
+            turn, role = prompt.answer or (None, None)
+            tokens += tuple(replace(token, turn=turn, role=role) for token in more)
     if not wish.continues:
         course = Course(course.given, size)
     pooled = _pooled(model, outputs, tensors, recorder, how, architecture, padded, ids, prompt.keep)
     kept_ids = None if ids is None else _cropped(ids, prompt.keep)
-    ending = Ending(architecture, tokens, kept_ids, course if architecture == "decoder" else None, pooled)
+    ending = Ending(
+        architecture, tokens, kept_ids, course if architecture == "decoder" else None, pooled, text
+    )
     sides = (tokens, ()) if architecture == "encoder" else ((), tokens)
-    return stacks, sides, ending, outputs, how, prompt.keep
+    return _Pass(
+        stacks, sides, ending, outputs, how, names, tensors, {str(architecture): (prompt.keep, prompt.keep)}
+    )
 
 
 def _run_encoder_decoder(
@@ -190,8 +361,9 @@ def _run_encoder_decoder(
     pooled = _pooled(
         model, outputs, tensors, recorder, how, "encoder-decoder", stacks.padded[1] or m, prompt.ids, kept
     )
-    ending = Ending("encoder-decoder", target, given, course, pooled)
-    return stacks, (source, target), ending, outputs, how, kept
+    ending = Ending("encoder-decoder", target, given, course, pooled, prompt.text)
+    crops = {"encoder": (prompt.keep, prompt.keep), "decoder": (kept, kept), "cross": (kept, prompt.keep)}
+    return _Pass(stacks, (source, target), ending, outputs, how, names, tensors, crops)
 
 
 def _run(model: Any, tensors: dict[str, Any], recorder: Recorder, names: tuple[str, ...]) -> tuple[Any, str]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from attnflow.capture.chat import parse, render
 from attnflow.capture.interface import accepted
-from attnflow.capture.tokens import special_ids, tokens_of_ids, tokens_of_text
+from attnflow.capture.state import quiet
+from attnflow.capture.tokens import special_ids, tokens_of_chat, tokens_of_ids, tokens_of_text
 from attnflow.errors import InputError, OptionError
+from attnflow.segments import check_text
 from attnflow.trace import Token
 
 #: What tokenizers return beside a model's inputs; without effect on a model that takes none of it.
@@ -36,6 +39,7 @@ class Prompt:
         tokens: one per id; empty if there are no ids.
         keep: positions that are not padding, or None for all.
         text: the source text, or None.
+        answer: in a chat, the turn that a continuation belongs to, and its role; else None.
     """
 
     tensors: dict[str, Any]
@@ -43,6 +47,7 @@ class Prompt:
     tokens: tuple[Token, ...]
     keep: tuple[int, ...] | None = None
     text: str | None = None
+    answer: tuple[int, str] | None = None
 
     def without_padding(self) -> Prompt:
         """The same prompt with padding cut out before the model runs."""
@@ -55,8 +60,12 @@ class Prompt:
             else value
             for name, value in self.tensors.items()
         }
-        return Prompt(
-            tensors, tuple(self.ids[i] for i in keep), tuple(self.tokens[i] for i in keep), text=self.text
+        return replace(
+            self,
+            tensors=tensors,
+            ids=tuple(self.ids[i] for i in keep),
+            tokens=tuple(self.tokens[i] for i in keep),
+            keep=None,
         )
 
 
@@ -68,35 +77,70 @@ def from_text(model: Any, tokenizer: Any, text: Any) -> Prompt:
     """
     if not isinstance(text, str):
         raise InputError(
-            f"text: expected one string, found {type(text).__name__}; capture one text at a time."
+            f"text: expected one string, or one chat as a list of messages, found {type(text).__name__}; capture one "
+            "text at a time."
         )
+    check_text(text)
     if not text.strip():
         raise InputError("text is empty: expected at least one word.")
+    _need_tokenizer(model, tokenizer)
+    encoding = encode(tokenizer, text)
+    tokens = tokens_of_text(tokenizer, text, encoding)
+    if all(token.special for token in tokens):
+        raise InputError(f"text {text!r} has no tokens but special ones: expected at least one word.")
+    return Prompt(_tensors(model, encoding), tuple(encoding["input_ids"]), tokens, text=text)
+
+
+def from_chat(model: Any, tokenizer: Any, messages: Sequence[Mapping[str, Any]]) -> Prompt:
+    """Renders a chat with the tokenizer's template, and tokenizes it.
+
+    A model that generates gets a prompt for the assistant's answer, or for the rest of it if the last message
+    is the assistant's. Any other model, such as a classifier, gets the finished chat.
+
+    Raises:
+        InputError: no tokenizer or template, messages that are no texts, contents that the template changes so
+            that they cannot be located, or nothing but template.
+    """
+    parsed = parse(messages)
+    _need_tokenizer(model, tokenizer)
+    generates = bool(getattr(model, "can_generate", lambda: False)())
+    with quiet():
+        chat = render(tokenizer, parsed, answering=generates)
+    encoding = encode(tokenizer, chat.text, add_special_tokens=False)
+    tokens = tokens_of_chat(tokenizer, chat, encoding)
+    if all(token.template for token in tokens):
+        raise InputError("The messages say nothing: expected at least one word beside the chat's template.")
+    return Prompt(
+        _tensors(model, encoding),
+        tuple(encoding["input_ids"]),
+        tokens,
+        text=chat.text,
+        answer=(chat.answer, "assistant"),
+    )
+
+
+def _need_tokenizer(model: Any, tokenizer: Any) -> None:
     if tokenizer is None:
         raise InputError(
             f"text needs a tokenizer, and none was found beside {type(model).__name__}: pass tokenizer=, "
             "or ids as inputs=."
         )
-    encoding = encode(tokenizer, text)
-    tokens = tokens_of_text(tokenizer, text, encoding)
-    if all(token.special for token in tokens):
-        raise InputError(f"text {text!r} has no tokens but special ones: expected at least one word.")
+
+
+def _tensors(model: Any, encoding: Mapping[str, Any]) -> dict[str, Any]:
     names, _ = accepted(model)
     tensors = {
         name: torch.tensor([value], device=model.device)
         for name, value in encoding.items()
         if name in names and name not in ("offset_mapping", "special_tokens_mask")
     }
-    ids = tuple(encoding["input_ids"])
     if "input_ids" not in tensors:
         raise InputError(f"{type(model).__name__} takes no input_ids: pass its own inputs as inputs=.")
-    return Prompt(tensors, ids, tokens, text=text)
+    return tensors
 
 
 def encode(tokenizer: Any, text: str, **options: Any) -> dict[str, Any]:
     """Tokenizes without truncation or advice; lists without batch axis."""
-    from attnflow.capture.state import quiet
-
     fast = bool(getattr(tokenizer, "is_fast", False))
     with quiet():
         encoding = tokenizer(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from attnflow.capture.records import Heads, Keep, Sight
+from attnflow.capture.records import Heads, Keep, Observer, Sight
 from attnflow.capture.state import switch_to_eager
 from attnflow.errors import AttnflowError, CaptureError, InputError
 
@@ -40,12 +40,14 @@ class Report:
         kept: `[queries, keys]`, or `[heads, queries, keys]` when all heads are kept.
         heads: number of heads.
         dtype: dtype of the weights in the model, such as "bfloat16".
+        number: which call of the pass it was, from 0.
     """
 
     name: str
     kept: NDArray[np.floating[Any]]
     heads: int
     dtype: str
+    number: int = 0
 
 
 @dataclass
@@ -57,6 +59,7 @@ class Recorder:
     heads: Heads
     progress: Callable[[int, int], None] | None = None
     total: int = 0
+    observers: Sequence[Observer] = ()
     reports: list[Report] = field(default_factory=list)
     #: Number of the call, from 0, whose output shall carry gradients; None for none.
     probe: int | None = None
@@ -66,17 +69,29 @@ class Recorder:
         self.names = {id(module): name for name, module in self.model.named_modules()}
 
     def see(self, sight: Sight) -> None:
-        """Keeps what the record needs of one layer's weights."""
+        """Keeps what the record needs of one layer's weights, and shows the layer to the observers."""
+        number = len(self.reports)
+        for observer in self.observers:
+            observer.see(number, sight)
         self.reports.append(
             Report(
                 name=sight.name,
                 kept=self.keep(sight, self.heads),
                 heads=sight.weights.shape[0],
                 dtype=str(sight.weights.dtype).removeprefix("torch."),
+                number=number,
             )
         )
         if self.progress is not None:
             self.progress(len(self.reports), max(self.total, len(self.reports)))
+
+    @contextlib.contextmanager
+    def within(self, tensors: dict[str, Any], how: str) -> Iterator[None]:
+        """What a pass runs within, as its observers ask for it."""
+        with contextlib.ExitStack() as stack:
+            for observer in self.observers:
+                stack.enter_context(observer.within(self.model, tensors, how))
+            yield
 
 
 class OffInterfaceError(Exception):
@@ -126,7 +141,7 @@ def _observed(
             f"The attention of {name} has shape {list(weights.shape)}, expected [1, heads, queries, keys]: "
             "attention in windows or blocks is not a stack over one sequence."
         )
-    recorder.see(Sight(name, weights[0], module, value))
+    recorder.see(Sight(name, weights[0], module, value, output, weights))
     return output, None
 
 
@@ -155,7 +170,7 @@ def run_listening(model: torch.nn.Module, tensors: dict[str, Any], recorder: Rec
         The model's outputs; `recorder.reports` is empty if the family is off the interface.
     """
     switch_to_eager(model)
-    with _listening(recorder):
+    with recorder.within(tensors, "interface"), _listening(recorder):
         try:
             return forward(model, tensors)
         except OffInterfaceError:
@@ -180,7 +195,14 @@ def run_eager(
             f"{cls} has no attention that can be captured: its forward takes no output_attentions."
         )
     switch_to_eager(model)
-    outputs = forward(model, {**tensors, "output_attentions": True})
+    with recorder.within(tensors, "eager"):
+        outputs = forward(model, {**tensors, "output_attentions": True})
+        _report(model, outputs, recorder, names)
+    return outputs
+
+
+def _report(model: torch.nn.Module, outputs: Any, recorder: Recorder, names: tuple[str, ...]) -> None:
+    cls = type(model).__name__
     for name in names:
         layers = getattr(outputs, name, None)
         if not isinstance(layers, (tuple, list)) or not layers or any(layer is None for layer in layers):
@@ -197,8 +219,7 @@ def run_eager(
                     f"{cls}: {name}[{number}] has shape {shape or type(layer).__name__}, expected [1, "
                     "heads, queries, keys]: banded, pooled or hashed attention cannot be read as a stack."
                 )
-            recorder.see(Sight(f"{name}.{number}", layer[0]))
-    return outputs
+            recorder.see(Sight(f"{name}.{number}", layer[0], batch=layer))
 
 
 def accepted(model: torch.nn.Module) -> tuple[set[str], bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from attnflow.capture.interface import Report
 from attnflow.errors import CaptureError
 
 Matrix = NDArray[np.floating[Any]]
+Calls = tuple[int | None, ...]
 
 _CROSS = re.compile(r"cross|encoder_attn|enc_?dec|encoder_decoder|src_attn|context_attn", re.IGNORECASE)
 _INDEXED = re.compile(r"^((?:.*?\.)?)(\d+)(?:\.|$)")
@@ -29,6 +30,7 @@ class Stacks:
         encoder, decoder, cross: matrices as in `attnflow.trace.Record`.
         partial: names of layers without attention that stand as identity.
         dtype: dtype of the weights in the model.
+        calls: per stack, for every layer the number of the call it comes from, None for an identity.
         padded: number of encoder (or only) and decoder positions before cropping, None without that stack.
     """
 
@@ -38,6 +40,7 @@ class Stacks:
     partial: tuple[str, ...] = ()
     dtype: str = "float32"
     padded: tuple[int | None, int | None] = (None, None)
+    calls: dict[str, Calls] = field(default_factory=dict)
 
 
 def single_stack(
@@ -61,14 +64,16 @@ def single_stack(
     """
     size = reports[0].kept.shape[-1] if size is None else size
     cropped = [_cropped(model, report, (size, size), (keep, keep)) for report in reports]
-    layers, partial = _complete(model, "self-attention", cropped, allow_partial)
+    layers, calls, partial = _complete(model, "self-attention", cropped, allow_partial)
     dtype = reports[0].dtype
     causal = all(_causal(report.kept) for report in cropped)
     if layers[0].shape[-1] == 1:
         causal = statically_causal(model)
     if causal:
-        return Stacks(decoder=layers, partial=partial, dtype=dtype, padded=(None, size))
-    return Stacks(encoder=layers, partial=partial, dtype=dtype, padded=(size, None))
+        return Stacks(
+            decoder=layers, partial=partial, dtype=dtype, padded=(None, size), calls={"decoder": calls}
+        )
+    return Stacks(encoder=layers, partial=partial, dtype=dtype, padded=(size, None), calls={"encoder": calls})
 
 
 def encoder_decoder_stacks(
@@ -109,6 +114,7 @@ def encoder_decoder_stacks(
             "expected one of each per decoder layer; models that merge the two cannot be captured."
         )
     parts: dict[str, tuple[Matrix, ...]] = {}
+    calls: dict[str, Calls] = {}
     partial: tuple[str, ...] = ()
     for name, found, shape, kept in (
         ("encoder", encoder, (n, n), (keep[0], keep[0])),
@@ -116,16 +122,16 @@ def encoder_decoder_stacks(
         ("cross", cross, (m, n), (keep[1], keep[0])),
     ):
         cropped = [_cropped(model, report, shape, kept) for report in found]
-        parts[name], missing = _complete(
+        parts[name], calls[name], missing = _complete(
             model, f"{name} attention", cropped, allow_partial and name == "encoder"
         )
         partial += missing
-    return Stacks(**parts, partial=partial, dtype=reports[0].dtype, padded=(n, m))
+    return Stacks(**parts, partial=partial, dtype=reports[0].dtype, padded=(n, m), calls=calls)
 
 
 def by_side(model: torch.nn.Module, reports: Sequence[Report]) -> tuple[list[Report], list[Report]]:
     """Splits the reports of an encoder-decoder into those of its encoder and the rest."""
-    inside = _encoder_names(model)
+    inside = encoder_names(model)
     sides: tuple[list[Report], list[Report]] = ([], [])
     for report in reports:
         is_encoder = report.name.startswith("encoder_attentions.") or report.name in inside
@@ -160,7 +166,14 @@ def has_sinks(model: torch.nn.Module) -> bool:
     return any("sink" in name.rsplit(".", 1)[-1] for name, _ in model.named_parameters())
 
 
-def _encoder_names(model: torch.nn.Module) -> set[str]:
+def layer_of(name: str) -> str | None:
+    """The path of the layer that an attention module belongs to, or None if it stands in no list of layers."""
+    match = _INDEXED.match(name)
+    return None if match is None else f"{match[1]}{match[2]}"
+
+
+def encoder_names(model: torch.nn.Module) -> set[str]:
+    """Qualified names of all modules of an encoder-decoder's encoder."""
     get_encoder = getattr(model, "get_encoder", None)
     encoder = get_encoder() if get_encoder is not None else None
     if not isinstance(encoder, torch.nn.Module):
@@ -216,7 +229,7 @@ def _cropped(
 
 def _complete(
     model: torch.nn.Module, kind: str, reports: Sequence[Report], allow_partial: bool
-) -> tuple[tuple[Matrix, ...], tuple[str, ...]]:
+) -> tuple[tuple[Matrix, ...], Calls, tuple[str, ...]]:
     """Checks that every layer of the lists that hold these modules reported exactly once.
 
     Layers that share one module (ALBERT) report as often as the configuration says. Layers without attention
@@ -232,7 +245,7 @@ def _complete(
                 f"{' or '.join(map(str, sorted(known)))}: some layers "
                 "have no attention, or one reported twice."
             )
-        return tuple(report.kept for report in reports), ()
+        return tuple(report.kept for report in reports), tuple(report.number for report in reports), ()
     places: dict[str, dict[int, Report]] = {}
     for report in reports:
         match = _INDEXED.match(report.name)
@@ -244,6 +257,7 @@ def _complete(
             )
         places[folder][index] = report
     layers: list[Matrix] = []
+    numbers: list[int | None] = []
     missing: list[str] = []
     for folder, by_index in places.items():
         blank = np.zeros_like(reports[0].kept) + np.eye(
@@ -253,16 +267,18 @@ def _complete(
         for index in range(size):
             if index in by_index:
                 layers.append(by_index[index].kept)
+                numbers.append(by_index[index].number)
             else:
                 missing.append(f"{folder}{index} ({type(model.get_submodule(f'{folder}{index}')).__name__})")
                 layers.append(blank)
+                numbers.append(None)
     if missing and not allow_partial:
         shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
         raise CaptureError(
             f"{cls} has layers without {kind}: {shown}; expected attention in every layer. "
             "allow_partial=True treats them as identity and marks the result."
         )
-    return tuple(layers), tuple(missing)
+    return tuple(layers), tuple(numbers), tuple(missing)
 
 
 def _configured_layers(model: torch.nn.Module, kind: str) -> set[int]:

@@ -31,6 +31,8 @@ def probed(model: Any, tensors: dict[str, Any], calls: int) -> tuple[int, ...] |
     """
     import numpy as np
 
+    if any(part.is_inference() for part in model.parameters()):  # autograd cannot use such weights
+        return None
     recorder = Recorder(model, lambda sight, heads: np.empty((0, 0)), Heads("mean"), probe=calls - 1)
     with torch.no_grad():
         outputs = run_listening(model, tensors, recorder)

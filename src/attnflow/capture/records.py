@@ -1,21 +1,23 @@
 """What is kept of every attention layer while the model runs.
 
-A record is one function `keep(sight, heads)`, called once for every layer as it is computed, that returns
-the matrix to keep: register it in `RECORDS` under the name that `capture(record=...)` takes.
+The weights themselves are always kept: one function `keep(sight, heads)`, called once for every layer as it is
+computed, returns the matrix. What needs more than the weights, gradients or projections, is gathered by an
+`Observer` beside it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from attnflow.errors import OptionError, unknown_name
-from attnflow.trace import max_over_heads
+from attnflow.trace import GRADIENT_RECORDS, max_over_heads
 
 HEADS = ("mean", "max", "all")
 
@@ -32,6 +34,25 @@ class Heads:
     name: str
     subset: tuple[int, ...] | None = None
 
+    def chosen(self, weights: torch.Tensor) -> torch.Tensor:
+        """The heads that count, in float32, or float64 if they were: `[heads, ...]`.
+
+        Raises:
+            OptionError: a head of the subset does not exist.
+        """
+        weights = weights.detach()
+        if weights.dtype != torch.float64:
+            weights = weights.float()
+        if self.subset is None:
+            return weights
+        beyond = [head for head in self.subset if head >= weights.shape[0]]
+        if beyond:
+            raise OptionError(
+                f"heads={list(self.subset)}: found a layer with {weights.shape[0]} heads; "
+                f"expected indices from 0 to {weights.shape[0] - 1}."
+            )
+        return weights[list(self.subset)]
+
     def reduce(self, weights: torch.Tensor) -> NDArray[np.floating[Any]]:
         """Reduces one layer.
 
@@ -45,17 +66,7 @@ class Heads:
         Raises:
             OptionError: a head of the subset does not exist.
         """
-        weights = weights.detach()
-        if weights.dtype != torch.float64:
-            weights = weights.float()
-        if self.subset is not None:
-            beyond = [head for head in self.subset if head >= weights.shape[0]]
-            if beyond:
-                raise OptionError(
-                    f"heads={list(self.subset)}: found a layer with {weights.shape[0]} heads; "
-                    f"expected indices from 0 to {weights.shape[0] - 1}."
-                )
-            weights = weights[list(self.subset)]
+        weights = self.chosen(weights)
         if self.name == "all":
             kept: NDArray[np.floating[Any]] = weights.cpu().numpy().copy()
             return kept
@@ -96,12 +107,16 @@ class Sight:
         weights: `[heads, queries, keys]`, the weights after softmax.
         module: the attention module; None where only the weights are known (eager outputs).
         value: `[1, value heads, keys, width]`, the values that are mixed, or None.
+        output: `[1, queries, heads, width]`, the mixed values before any projection, or None.
+        batch: `[1, heads, queries, keys]`, the very tensor that the model mixes values by.
     """
 
     name: str
     weights: torch.Tensor
     module: torch.nn.Module | None = None
     value: torch.Tensor | None = None
+    output: torch.Tensor | None = None
+    batch: torch.Tensor | None = None
 
 
 def keep_attention(sight: Sight, heads: Heads) -> NDArray[np.floating[Any]]:
@@ -111,16 +126,40 @@ def keep_attention(sight: Sight, heads: Heads) -> NDArray[np.floating[Any]]:
 
 Keep = Callable[[Sight, Heads], NDArray[np.floating[Any]]]
 
-#: What `capture(record=...)` can keep, by name.
+
+class Observer(Protocol):
+    """Gathers records beside the attention weights."""
+
+    def within(
+        self, model: torch.nn.Module, tensors: dict[str, Any], how: str
+    ) -> AbstractContextManager[None]:
+        """What the pass runs within: hooks, gradient mode. `how` is "interface" or "eager"."""
+
+    def see(self, number: int, sight: Sight) -> None:
+        """Looks at one layer; `number` counts the layers of a pass from 0."""
+
+
+#: What is kept of every layer's weights, by name.
 RECORDS: dict[str, Keep] = {"attention": keep_attention}
+#: Every name that `capture(record=...)` takes.
+NAMES = ("attention", "norm", *GRADIENT_RECORDS)
 
 
-def parse_record(record: str) -> Keep:
-    """Looks up the `record` option.
+def parse_records(record: str | Sequence[str], heads: Heads) -> tuple[str, ...]:
+    """Reads the `record` option: a name or several.
 
     Raises:
-        OptionError: nothing of that name can be captured.
+        OptionError: nothing of that name can be captured, or not with these heads.
     """
-    if record not in RECORDS:
-        raise unknown_name("record", record, RECORDS)
-    return RECORDS[record]
+    names = (record,) if isinstance(record, str) else tuple(dict.fromkeys(record))
+    if not names:
+        raise OptionError(f"record is empty: expected one or more of {', '.join(NAMES)}.")
+    for name in names:
+        if name not in NAMES:
+            raise unknown_name("record", name, NAMES)
+        if name != "attention" and heads.name in ("max", "all"):
+            raise OptionError(
+                f"heads={heads.name!r} goes with attention weights only: {name!r} is a sum or mean over heads by "
+                "definition. Expected 'mean', or a list of head indices to take it over."
+            )
+    return names

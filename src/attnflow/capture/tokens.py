@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from attnflow.capture.chat import Chat
+from attnflow.errors import InputError
 from attnflow.trace import Token
 
 _BROKEN = "\ufffd"  # what an incomplete multi-byte character decodes to
@@ -16,7 +18,8 @@ def special_ids(tokenizer: Any) -> set[int]:
     if tokenizer is None:
         return set()
     own = {getattr(tokenizer, "unk_token_id", None), getattr(tokenizer, "mask_token_id", None)}
-    return set(tokenizer.all_special_ids) - own
+    languages = getattr(tokenizer, "lang_token_to_id", None) or {}  # M2M100 does not list them
+    return (set(tokenizer.all_special_ids) | set(languages.values())) - own
 
 
 def tokens_of_text(tokenizer: Any, text: str, encoding: Any) -> tuple[Token, ...]:
@@ -46,6 +49,37 @@ def tokens_of_text(tokenizer: Any, text: str, encoding: Any) -> tuple[Token, ...
     return tuple(tokens)
 
 
+def tokens_of_chat(tokenizer: Any, chat: Chat, encoding: Any) -> tuple[Token, ...]:
+    """Names the positions of a rendered chat: whose content each is, or that it is the template's own.
+
+    Args:
+        tokenizer: the tokenizer that made `encoding`.
+        chat: the chat.
+        encoding: the encoding of its text, without special tokens added.
+
+    Raises:
+        InputError: the tokenizer states no offsets, or a token is part of two messages.
+    """
+    offsets = encoding.get("offset_mapping")
+    if offsets is None:
+        raise InputError(
+            f"{type(tokenizer).__name__} does not state where its tokens stand, so a chat's messages cannot be told "
+            "from their template: use a fast tokenizer, or pass the prompt as text."
+        )
+    special = special_ids(tokenizer)
+    tokens = []
+    for id, (start, end) in zip(encoding["input_ids"], offsets):
+        span = _trimmed(chat.text, start, end)
+        owner = chat.speaker(*(span or (start, start)))
+        piece = chat.text[slice(*span)] if span else _vocabulary_piece(tokenizer, id)
+        if owner is None:
+            flag, turn = id in special, chat.turn(start)
+            tokens.append(Token(piece, id, span, special=flag, template=True, turn=turn))
+        else:
+            tokens.append(Token(piece, id, span, role=chat.messages[owner].role, turn=owner))
+    return tuple(tokens)
+
+
 def tokens_of_ids(
     tokenizer: Any, ids: Sequence[int], *, generated_from: int | None = None
 ) -> tuple[Token, ...]:
@@ -58,31 +92,74 @@ def tokens_of_ids(
     )
 
 
+def tokens_of_continuation(
+    tokenizer: Any, ids: Sequence[int], start: int, stop: int, text: str | None
+) -> tuple[tuple[Token, ...], str | None]:
+    """Names the positions that were decoded, and writes them behind the text of the prompt.
+
+    Args:
+        tokenizer: names them; None names them by id.
+        ids: ids of the whole sequence, also behind `stop`: the last position may end inside a character.
+        start: the first position that was decoded.
+        stop: the end of the positions wanted.
+        text: the prompt's text, or None if only ids are known.
+
+    Returns:
+        Tokens for `ids[start:stop]`, with spans in the text where they say something, and the text.
+    """
+    special = special_ids(tokenizer)
+    named = pieces(tokenizer, ids, start)
+    if tokenizer is None or text is None:
+        return tuple(
+            Token(named[index - start], ids[index], special=ids[index] in special, generated=True)
+            for index in range(start, stop)
+        ), text
+    tokens: list[Token] = []
+    for first, end, fresh in _stretches(tokenizer, ids, start):
+        if first >= stop:
+            break
+        span = None
+        if fresh:
+            text += fresh
+            span = _trimmed(text, len(text) - len(fresh), len(text))
+        for index in range(first, min(end, stop)):
+            piece = text[slice(*span)] if span else named[index - start]
+            tokens.append(Token(piece, ids[index], span, special=ids[index] in special, generated=True))
+    return tuple(tokens), text
+
+
 def pieces(tokenizer: Any, ids: Sequence[int], start: int = 0) -> list[str]:
     """Decodes `ids[start:]` one by one, each in the context of those before it.
 
     A token that ends inside a multi-byte character gets the whole character, as do the others that form it.
-    Ids that decode to nothing are named by their vocabulary entry.
+    Spaces around a piece are left out, line breaks are kept. Ids that decode to nothing are named by their
+    vocabulary entry.
     """
     if tokenizer is None:
         return [str(id) for id in ids[start:]]
+    return [
+        (fresh.strip(" ") or fresh) if fresh else _vocabulary_piece(tokenizer, ids[index])
+        for first, end, fresh in _stretches(tokenizer, ids, start)
+        for index in range(first, end)
+    ]
+
+
+def _stretches(tokenizer: Any, ids: Sequence[int], start: int) -> Iterator[tuple[int, int, str | None]]:
+    """Yields `(first, end, text)` for runs of ids that decode to whole characters; None for special tokens."""
     special = special_ids(tokenizer)
-    found: dict[int, str] = {}
     begin = max(0, start - _CONTEXT)
     read = start
     for end in range(start + 1, len(ids) + 1):
         if ids[end - 1] in special:
-            found.update({index: _vocabulary_piece(tokenizer, ids[index]) for index in range(read, end)})
+            yield read, end, None
             begin, read = end, end
             continue
         before, after = _decode(tokenizer, ids[begin:read]), _decode(tokenizer, ids[begin:end])
         fresh = after[len(before) :] if after.startswith(before) else _decode(tokenizer, ids[read:end])
         if fresh.endswith(_BROKEN) and end < len(ids) and end - read < 4:
             continue
-        for index in range(read, end):
-            found[index] = (fresh.strip() or fresh) if fresh else _vocabulary_piece(tokenizer, ids[index])
+        yield read, end, fresh
         begin, read = read, end
-    return [found[index] for index in range(start, len(ids))]
 
 
 def _decode(tokenizer: Any, ids: Sequence[int]) -> str:

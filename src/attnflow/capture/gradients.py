@@ -1,0 +1,332 @@
+"""Records of one output's gradient: attention weights times what the output's logit owes to them.
+
+The pass runs with eager attention, gradients from the first layer's input on. Each layer's weights carry a
+hook that reduces their gradient over heads the moment it arrives, so that one layer's gradient is held at a
+time. Parameters are never asked for a gradient: neither their `.grad` nor their `requires_grad` is touched.
+
+Where a weight is zero (masked) there is no edge, so its gradient counts as zero. With `steps` above 1 every
+product is averaged over a line of inputs before any positive part is taken; see `attnflow.capture.line`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from attnflow.capture.generation import is_encoder_decoder
+from attnflow.capture.interface import Recorder, first_line, run_eager, run_listening
+from attnflow.capture.layers import encoder_names, layer_of
+from attnflow.capture.line import Line
+from attnflow.capture.outputs import Question, Terms, logit
+from attnflow.capture.records import Heads, Sight
+from attnflow.errors import AttnflowError, CaptureError
+
+Matrix = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class GradientRecord:
+    """One way to reduce weights A and their gradient G, both `[heads, queries, keys]`.
+
+    Attributes:
+        product: what is averaged over steps, of A and G.
+        finish: from that average to matrices `[queries, keys]` by the names of the records they make.
+    """
+
+    product: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    finish: Callable[[torch.Tensor], dict[str, torch.Tensor]]
+
+
+def _parts(name: str) -> Callable[[torch.Tensor], dict[str, torch.Tensor]]:
+    def finish(product: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {
+            name: product.clamp(min=0).mean(0),
+            f"{name}-opposing": (-product).clamp(min=0).mean(0),
+        }
+
+    return finish
+
+
+#: By the name of the record; spec of each in `attnflow.capacity`.
+GRADIENTS: dict[str, GradientRecord] = {
+    "relevance": GradientRecord(lambda A, G: (A * G).sum(0), lambda S: {"relevance": S}),
+    "attention-gradient": GradientRecord(lambda A, G: A * G, _parts("attention-gradient")),
+    "gradient": GradientRecord(lambda A, G: G.masked_fill(A == 0, 0), _parts("gradient")),
+}
+
+
+@dataclass
+class Gathered:
+    """What the gradient of one output left.
+
+    Attributes:
+        layers: per record one matrix for every call of the pass, padding not cropped.
+        products: per kind of gradient and call what is summed over steps so far.
+        inputs: x . dy/dx at every position of the first layer's input, per stack; "only" for a single stack.
+        value: y.
+    """
+
+    layers: dict[str, dict[int, Matrix]] = field(default_factory=dict)
+    products: dict[tuple[str, int], torch.Tensor] = field(default_factory=dict)
+    inputs: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    value: float = 0.0
+
+
+class Gradients:
+    """Observes passes and differentiates outputs of them.
+
+    Args:
+        records: names of `GRADIENTS`.
+        heads: which heads count.
+    """
+
+    def __init__(self, records: Sequence[str], heads: Heads) -> None:
+        self.records = {name: GRADIENTS[name] for name in records}
+        self.heads = heads
+        self.line: Line | None = None
+        self.alpha = 1.0
+        self._first: dict[str, dict[str, str]] = {}
+        self._names: list[str] = []
+        self._weights: list[torch.Tensor] = []
+        self._handles: list[Any] = []
+        self._inputs: dict[str, torch.Tensor] = {}
+        self._found = Gathered()
+        self._arrived: set[int] = set()
+        self._share, self._last = 1.0, True
+
+    # -- during the pass -------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def within(self, model: torch.nn.Module, tensors: dict[str, Any], how: str) -> Iterator[None]:
+        """Gradients from the first layer's input on; the embedding moved along the line."""
+        self.release()
+        if how not in self._first:
+            self._first[how] = _first_layers(model, tensors, how)
+        with torch.no_grad(), contextlib.ExitStack() as stack:
+            for name, layer in self._first[how].items():
+                handle = model.get_submodule(layer).register_forward_pre_hook(
+                    partial(self._enter, name), with_kwargs=True
+                )
+                stack.callback(handle.remove)
+            if self.line is not None and self.alpha != 1:
+                stack.enter_context(self.line.at(self.alpha))
+            yield
+
+    def _enter(self, stack: str, module: torch.nn.Module, args: Any, kwargs: Any) -> None:
+        if stack in self._inputs:  # layers that share one module: the first call counts
+            return
+        candidates = [kwargs.get("hidden_states"), *args, *kwargs.values()]
+        found = next((x for x in candidates if torch.is_tensor(x) and x.ndim == 3), None)
+        if found is None or found.shape[0] != 1 or not found.is_floating_point():
+            raise CaptureError(
+                f"{type(module).__name__} is the first layer, but takes no hidden states [1, positions, width]; "
+                "gradients need them. Use attention capacities."
+            )
+        torch.set_grad_enabled(True)  # until the end of `within`
+        if not found.requires_grad:
+            found.requires_grad_(True)
+        self._inputs[stack] = found
+
+    def see(self, number: int, sight: Sight) -> None:
+        """Hooks one layer's weights."""
+        weights = sight.batch
+        if weights is None:
+            raise CaptureError(f"The weights of {sight.name} are not at hand.")  # never
+        self._names.append(sight.name)
+        self._weights.append(weights)
+        if weights.requires_grad:
+            self._handles.append(weights.register_hook(partial(self._arrive, number)))
+
+    def release(self) -> None:
+        """Lets go of the pass: hooks point back into its graph."""
+        for handle in self._handles:
+            handle.remove()
+        for kept in (self._handles, self._weights, self._names):
+            kept.clear()
+        self._inputs.clear()
+
+    # -- after it --------------------------------------------------------------------------------------
+
+    def gather(
+        self,
+        model: torch.nn.Module,
+        tensors: dict[str, Any],
+        how: str,
+        outputs: Any,
+        questions: Sequence[Question],
+        names: tuple[str, ...],
+        steps: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> list[Gathered]:
+        """Differentiates one output per question.
+
+        Args:
+            model: the model that ran, inside `as_found`.
+            tensors: what it ran on.
+            how: "interface" or "eager".
+            outputs: what it returned in the pass that this object has just observed.
+            questions: whose outputs are differentiated; the same output is differentiated once.
+            names: of the outputs that hold weights, for "eager".
+            steps: points on the line, the input itself included.
+            progress: called after every backward pass.
+
+        Raises:
+            CaptureError: an output that does not depend on every layer's weights; a backward pass that fails.
+        """
+        logits: dict[Terms, Gathered] = {question.terms: Gathered() for question in questions}
+        self._share = 1 / steps
+        total = steps * len(logits)
+        for index in range(steps):
+            self._last = index + 1 == steps
+            if index:
+                self.alpha = (steps - index) / steps
+                outputs = self._again(model, tensors, how, names)
+            for number, (terms, found) in enumerate(logits.items()):
+                self._found = found
+                with torch.enable_grad():
+                    y = logit(outputs, terms)
+                if not index:
+                    found.value = float(y.detach())
+                self._differentiate(model, y, retain=number + 1 < len(logits))
+                if progress is not None and total > 1:
+                    progress(index * len(logits) + number + 1, total)
+        self.release()
+        return [logits[question.terms] for question in questions]
+
+    def _again(
+        self, model: torch.nn.Module, tensors: dict[str, Any], how: str, names: tuple[str, ...]
+    ) -> Any:
+        recorder = Recorder(model, lambda sight, heads: np.empty((0, 0)), self.heads, observers=(self,))
+        if how == "interface":
+            return run_listening(model, tensors, recorder)
+        return run_eager(model, tensors, recorder, names)
+
+    def _differentiate(self, model: torch.nn.Module, y: torch.Tensor, retain: bool) -> None:
+        found = self._found
+        cls = type(model).__name__
+        if not y.requires_grad:
+            raise CaptureError(f"{cls}: its output does not depend on the input of its first layer.")
+        self._arrived.clear()
+        inputs = list(self._inputs.values())
+        try:
+            gradients = torch.autograd.grad(y, inputs, retain_graph=retain, allow_unused=True)
+        except (RuntimeError, NotImplementedError) as error:
+            if isinstance(error, AttnflowError):
+                raise
+            raise CaptureError(f"{cls} cannot be differentiated: {first_line(error)}.") from error
+        missing = [name for number, name in enumerate(self._names) if number not in self._arrived]
+        if missing:
+            raise CaptureError(
+                f"{cls}: the output has no gradient with respect to the attention of {missing[0]}; expected one "
+                "in every layer, so the weights it hands out are copies. Use attention capacities."
+            )
+        for (stack, x), gradient in zip(self._inputs.items(), gradients):
+            if gradient is None:
+                part = np.zeros(x.shape[1])
+            else:
+                part = (x.detach()[0].double() * gradient[0].double()).sum(-1).cpu().numpy()
+            found.inputs[stack] = found.inputs.get(stack, 0.0) + self._share * part
+
+    def _arrive(self, number: int, gradient: torch.Tensor) -> None:
+        self._arrived.add(number)
+        A, G = self.heads.chosen(self._weights[number][0]), self.heads.chosen(gradient[0])
+        for name, record in self.records.items():
+            product = record.product(A, G) * self._share
+            if (name, number) in self._found.products:
+                product += self._found.products.pop((name, number))
+            if not self._last:
+                self._found.products[name, number] = product
+                continue
+            for kept, matrix in record.finish(product).items():
+                self._found.layers.setdefault(kept, {})[number] = matrix.cpu().numpy()
+
+
+class _Found(Exception):  # noqa: N818
+    """Stops a pass that has shown what was sought."""
+
+
+class _Scout:
+    """Notes the first attention module of each stack, then stops the pass."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self.both = is_encoder_decoder(model)
+        self.inside = encoder_names(model) if self.both else set()
+        self.first: dict[str, str] = {}
+
+    def within(
+        self, model: torch.nn.Module, tensors: dict[str, Any], how: str
+    ) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def see(self, number: int, sight: Sight) -> None:
+        if sight.name in self.inside:
+            self.first.setdefault("encoder", sight.name)
+            return
+        self.first["decoder" if self.both else "only"] = sight.name
+        raise _Found
+
+
+def _first_layers(model: torch.nn.Module, tensors: dict[str, Any], how: str) -> dict[str, str]:
+    """Finds the first layer of each stack by a pass without gradients.
+
+    Returns:
+        Qualified names by "only", or by "encoder" and "decoder"; none if the family is off the interface and
+        that was asked.
+    """
+    with torch.no_grad():
+        if how == "interface":
+            scout = _Scout(model)
+            recorder = Recorder(
+                model, lambda sight, heads: np.empty((0, 0)), Heads("mean"), observers=(scout,)
+            )
+            with contextlib.suppress(_Found):
+                run_listening(model, tensors, recorder)
+            attention = scout.first
+        else:
+            attention = _emitters(model, tensors)
+    layers = {stack: layer_of(name) for stack, name in attention.items()}
+    for stack, layer in layers.items():
+        if layer is None:
+            raise CaptureError(
+                f"{type(model).__name__}: the attention {attention[stack]} stands in no list of layers, so the "
+                "input of its first layer is unknown. Use attention capacities."
+            )
+    return {stack: layer for stack, layer in layers.items() if layer is not None}
+
+
+def _emitters(model: torch.nn.Module, tensors: dict[str, Any]) -> dict[str, str]:
+    """Finds the modules that make the first weights which a family off the interface returns."""
+    made: dict[int, tuple[str, torch.Tensor]] = {}
+
+    def note(name: str, module: torch.nn.Module, args: Any, output: Any) -> None:
+        items = output if isinstance(output, (tuple, list)) else ()
+        for item in items:
+            if torch.is_tensor(item) and item.ndim == 4:
+                made.setdefault(id(item), (name, item))
+
+    sought = {"only": "attentions"}
+    if is_encoder_decoder(model):
+        sought = {"encoder": "encoder_attentions", "decoder": "decoder_attentions"}
+    with contextlib.ExitStack() as stack:
+        for name, module in model.named_modules():
+            if name:
+                stack.callback(module.register_forward_hook(partial(note, name)).remove)
+        recorder = Recorder(model, lambda sight, heads: np.empty((0, 0)), Heads("mean"))
+        outputs = run_eager(model, tensors, recorder, tuple(sought.values()))
+    found = {}
+    for key, output in sought.items():
+        weights = getattr(outputs, output)[0]
+        if id(weights) not in made:
+            raise CaptureError(
+                f"{type(model).__name__} returns copies of its attention weights, which its output does not "
+                "depend on, so they have no gradient. Use attention capacities."
+            )
+        found[key] = made[id(weights)][0]
+    return found

@@ -166,14 +166,33 @@ def awkward() -> Attribution:
     )
 
 
-def signed() -> Attribution:
-    """Signed relevance in logit units: `bad` speaks against the output."""
+def relevance(scale: float = 1.0) -> Attribution:
+    """Relevance flow with an open residual, in logits: not a share of 1."""
     result = single_target(
-        capacity="relevance", residual="open", unit="capacity", method="flow", total=[7.31]
+        capacity="relevance", residual="open", unit="logit", method="flow", total=[3.2 * scale]
     )
-    scores = result.scores * 6
-    scores[0, 5] *= -1
-    return replace(result, scores=scores)
+    scores = np.array([[0.11, 0, 0.84, 0.02, 1.31, 2.07, 0.05, 0.4, 0, 0, 0.61, 0.09, 2.58, 0, 0.03]]) * scale
+    upper = np.minimum(scores * 1.5, 3.2 * scale)
+    return replace(result, scores=scores, upper=upper, bottleneck=np.where(scores > 0, 2, 0))
+
+
+def signed(scale: float = 1.0) -> Attribution:
+    """Signed relevance in logits: `bad` speaks against the output, `brilliant` for it, `not` for both."""
+    result = relevance(scale)
+    opposing = np.zeros_like(result.scores)
+    opposing[0, [4, 5, 7]] = np.array([0.9, 3.42, 0.4]) * scale
+    supporting = result.scores.copy()
+    supporting[0, 5] = 0.004 * scale
+    return replace(
+        result,
+        scores=supporting - opposing,
+        total=np.array([-0.35 * scale]),
+        supporting=supporting,
+        opposing=opposing,
+        lower=None,
+        upper=None,
+        bottleneck=None,
+    )
 
 
 def long(tokens: int = 512) -> Attribution:
@@ -184,3 +203,11 @@ def long(tokens: int = 512) -> Attribution:
     weights = np.random.default_rng(2).random(len(players)) ** 6
     target = Target((0,), label="neutral", token="[CLS]")
     return result_of(players, [weights / weights.sum()], [target], text=text)
+
+
+def several() -> tuple[Attribution, ...]:
+    """Three results of one sentence: two shares that differ, and signed relevance in logits."""
+    shapley = single_target()
+    scores = np.array([[4.0, 0.3, 1.1, 0.6, 3.1, 2.6, 0.3, 0.9, 0.1, 0.3, 0.9, 0.5, 2.4, 0.2, 1.1]])
+    flow = replace(shapley, method="flow", scores=scores / 8)
+    return flow, shapley, signed()

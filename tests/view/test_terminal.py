@@ -249,7 +249,7 @@ def test_caption_says_what_attention_flow_is_not():
 
 def test_total_of_row_stochastic_capacities_says_nothing():
     assert "v(N) = 1: fixed by construction" in " ".join(printed(results.single_target()).split())
-    assert "capacities' own units" in " ".join(printed(results.signed()).split())
+    assert "v(N) = 3.20 logits: the most that" in " ".join(printed(results.relevance()).split())
     short = replace(results.single_target(), total=np.array([0.8]))
     assert "paid to nothing" in " ".join(printed(short).split())
 

@@ -35,6 +35,21 @@ METHODS = {
 #: Methods that are meant to split the total among the players.
 SPLITS = frozenset({"shapley", "central"})
 
+#: Methods that score parts of 1, whatever unit the capacities have.
+PARTS = frozenset({"rollout", "attention"})
+#: What a caption says of a unit; of shares nothing.
+UNITS = {
+    "share": "",
+    "logit": "in logits",
+    "logit per attention": "in logits per unit of attention",
+    "capacity": "in the capacities' own units",
+}
+#: Units that can be counted.
+AMOUNTS = frozenset({"logit"})
+
+#: Left out around names; line breaks and tabs are shown as signs.
+BLANKS = " \u00a0"
+
 BOUNDS = (
     "Interval: the least and the largest share over all maximum flows. It often runs from 0 to nearly "
     "everything, so alone it rarely ranks players. Bottleneck: the layer that limits the player's own flow."
@@ -45,12 +60,54 @@ def caption(result: Attribution) -> str:
     """Returns in one line what a score is and what it is not."""
     flow = FLOWS.get(result.capacity or "", "flow")
     kind = METHODS.get(result.method, f"{visible(result.method)} of {{flow}}").format(flow=flow)
+    how = UNITS.get(unit(result), f"in units of {visible(unit(result))}")
+    kind += f", {how}" if how else ""
+    if is_difference(result):
+        return f"{kind}; first result less the second, negative where the second scores higher"
     if result.capacity in BLIND or result.method == "attention":
         return f"{kind}; unsigned, the same whatever class is asked about"
-    sign = "negative speaks against the output" if np.any(result.scores < 0) else "unsigned"
-    if result.capacity in FLOWS:
-        return f"{kind}; {sign}, for the output named above the text"
-    return f"{kind}; {sign}"
+    if has_two_signs(result):
+        sign = "negative speaks against the output"
+    elif result.capacity in FLOWS:
+        sign = "unsigned, only what speaks for the output"
+    else:
+        return f"{kind}; unsigned"
+    return f"{kind}; {sign} named above the text" if result.capacity in FLOWS else f"{kind}; {sign}"
+
+
+def unit(result: Attribution) -> str:
+    """Returns the unit of the scores, which for some methods is not that of the capacities."""
+    return "share" if result.method in PARTS else result.unit
+
+
+def measure(result: Attribution) -> str:
+    """Returns the unit that stands beside a score, safe to print: nothing for shares, which need none."""
+    return "" if unit(result) == "share" else visible(unit(result))
+
+
+def has_two_signs(result: Attribution) -> bool:
+    """Returns True if scores may be negative, so that a view needs both hues."""
+    return result.supporting is not None or bool(np.any(result.scores < 0))
+
+
+def is_difference(result: Attribution) -> bool:
+    """Returns True for one result less another, which says nothing for or against an output."""
+    return "contrast" in result.provenance
+
+
+def ends(result: Attribution) -> tuple[str, str]:
+    """Returns what stands before the low and after the high end of a scale of shades: signs, and the unit."""
+    if not has_two_signs(result):
+        return "", measure(result)
+    below, above = ("second", "first") if is_difference(result) else ("against", "for")
+    return below, f"{above} ({measure(result)})" if measure(result) else above
+
+
+def sides(result: Attribution, row: int) -> dict[str, list[float]]:
+    """Returns the scores of what speaks for the output and against it, by name; of unsigned results nothing."""
+    if result.supporting is None or result.opposing is None:
+        return {}
+    return {"for": result.supporting[row].tolist(), "against": result.opposing[row].tolist()}
 
 
 def recipe(result: Attribution) -> str:
@@ -61,6 +118,8 @@ def recipe(result: Attribution) -> str:
         if result.residual is not None:
             residual = result.residual if isinstance(result.residual, str) else f"{result.residual:g}"
             scheme += f", residual {visible(residual)}"
+        if result.supporting is not None:
+            scheme += ", signed"
         parts.append(scheme)
     model = result.provenance.get("model")
     if isinstance(model, str):
@@ -76,7 +135,7 @@ def _short(model: str) -> str:
 
 def heading(target: Target) -> str:
     """Returns the target's name, safe to print."""
-    return visible(target.name.strip()) or "␣" * len(target.name) or "(empty)"
+    return visible(target.name.strip(BLANKS)) or "␣" * len(target.name) or "(empty)"
 
 
 def subtitle(target: Target) -> str:
@@ -85,7 +144,7 @@ def subtitle(target: Target) -> str:
     size = len(target.positions)
     if size == 1:
         token = (
-            f", at {visible(target.token.strip()) or '␣'}"
+            f", at {visible(target.token.strip(BLANKS)) or '␣'}"
             if target.token and target.label is not None
             else ""
         )
@@ -104,12 +163,23 @@ def subtitle(target: Target) -> str:
 
 
 def total(result: Attribution, row: int) -> str:
+    """Returns v(N), what it means, and whether the scores sum to it."""
+    return " ".join(filter(None, (amount(result, row), efficiency(result, row))))
+
+
+def amount(result: Attribution, row: int) -> str:
     """Returns v(N) and what it means."""
     value = float(result.total[row])
     target = result.targets[row]
     many = len(target.positions) > 1 and target.weights is None
+    if is_difference(result):
+        return f"Difference of the two totals v(N): {_amount(value, result.unit)}."
     if result.unit != "share":
-        meaning = "the most that all players together can send, in the capacities' own units"
+        meaning = "the most that all players together can send"
+        if result.supporting is not None:
+            meaning += " for the output, less the most they can send against it"
+        if result.unit not in AMOUNTS:
+            meaning += f", {UNITS.get(result.unit, f'in units of {visible(result.unit)}')}"
     elif many:
         meaning = f"the most that all players together can send to these {len(target.positions)} positions"
     elif abs(value - 1) <= 1e-4 + result.error_bound:
@@ -119,13 +189,22 @@ def total(result: Attribution, row: int) -> str:
         if result.excluded:
             rest += ", or held by excluded players"
         meaning = f"what is short of 1 is attention paid to nothing: {rest}"
-    sentence = f"Total v(N) = {single(value)}: {meaning}."
+    return f"Total v(N) = {_amount(value, result.unit)}: {meaning}."
+
+
+def efficiency(result: Attribution, row: int) -> str:
+    """Returns whether the scores sum to v(N), or nothing where there is nothing to say."""
+    value = float(result.total[row])
     gap = abs(float(result.scores[row].sum()) - value)
     if result.method in SPLITS and gap <= 1e-3 * max(abs(value), 1e-300):
-        return f"{sentence} The scores sum to it."
-    if result.method == "flow":
-        return f"{sentence} The scores overlap and do not sum to it."
-    return sentence
+        return "The scores sum to the total."
+    return "The scores overlap and do not sum to the total." if result.method == "flow" else ""
+
+
+def _amount(value: float, noun: str) -> str:
+    """A number with its unit, where the unit can be counted."""
+    number = single(value)
+    return number if noun not in AMOUNTS else f"{number} {noun}{'' if number in ('1', '-1') else 's'}"
 
 
 def warnings(result: Attribution, row: int) -> Iterator[str]:
@@ -145,7 +224,10 @@ def warnings(result: Attribution, row: int) -> Iterator[str]:
             "ask for more samples before ranking them."
         )
     elif not np.any(result.scores[row]):
-        yield "Every score is 0: no player reaches this target."
+        if is_difference(result):
+            yield "Every difference is 0: the two results agree."
+        else:
+            yield "Every score is 0: no player reaches this target."
     if result.excluded and result.excluded_cost is not None:
         cost = float(result.excluded_cost[row])
         everyone = float(result.total[row]) + cost
@@ -214,7 +296,8 @@ def hidden(result: Attribution, row: int, shown: Sequence[int]) -> str | None:
     """Returns the line that says which players a table leaves out, or None if it leaves out none."""
     rest = np.delete(result.scores[row], list(shown))
     zero = int((rest == 0).sum())
-    parts = [f"{counted(len(rest) - zero, 'player')} with lower scores"] if len(rest) > zero else []
+    lower = "scores nearer 0" if has_two_signs(result) else "lower scores"
+    parts = [f"{counted(len(rest) - zero, 'player')} with {lower}"] if len(rest) > zero else []
     if zero:
         parts.append(f"{counted(zero, 'player')} with score 0")
     return f"Not in the table: {' and '.join(parts)}." if parts else None

@@ -43,15 +43,15 @@ def page(result: Attribution) -> str:
     Returns:
         The page as one string, without references to anything outside it.
     """
-    script = _asset("page.js")
+    script = asset("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     first = result.targets[0]
     many = len(result.targets) > 1
     name = caption.heading(first)
     headline = f"What {counted(len(result.targets), 'target')} draw on" if many else f"What “{name}” draws on"
     views = [_target(result, row) for row in range(len(result.targets))]
-    return Template(_asset("page.html")).substitute(
-        style=_asset("page.css"),
+    return Template(asset("page.html")).substitute(
+        style=asset("page.css"),
         script=script,
         script_hash=f"sha256-{digest}",
         title=_text(f"{headline} · attnflow"),
@@ -64,16 +64,17 @@ def page(result: Attribution) -> str:
         place=_text(caption.subtitle(first)),
         options=_options(result, views[0]),
         passage=_passage(result, views[0]),
-        sentences=_items(views[0]["sentences"]),
+        sentences=items(views[0]["sentences"]),
         table=_table(result, views[0]),
         matrix=_matrix(result) if many else "",
-        remarks=_items([*caption.remarks(result), *([caption.BOUNDS] if result.upper is not None else [])]),
-        provenance=_provenance(result),
+        remarks=items([*caption.remarks(result), *([caption.BOUNDS] if result.upper is not None else [])]),
+        provenance=provenance(result),
         data=_json(
             {
                 "players": [label_of(player) for player in result.players],
                 "places": [place_of(player, stack=has_two_stacks(result)) for player in result.players],
                 "layers": ["–", *map(visible, result.layers)],
+                "unit": caption.measure(result),
                 "targets": views,
             }
         ),
@@ -100,7 +101,7 @@ def fragment(result: Attribution) -> str:
     totals = dict.fromkeys(caption.total(result, row) for row in range(len(result.targets)))
     sentences = [*(totals if len(totals) == 1 else ()), *caption.remarks(result)]
     parts.extend(f'<p class="attnflow-soft">{_text(sentence)}</p>' for sentence in sentences)
-    return f'<div class="attnflow"><style>{_asset("fragment.css")}</style>{"".join(parts)}</div>'
+    return f'<div class="attnflow"><style>{asset("fragment.css")}</style>{"".join(parts)}</div>'
 
 
 # -- data for one target -----------------------------------------------------------------------------------
@@ -110,7 +111,8 @@ def _target(result: Attribution, row: int) -> dict[str, Any]:
     """Returns everything that changes with the target, numbers already written as a reader sees them."""
     target, scores = result.targets[row], result.scores[row].tolist()
     errors = None if result.stderr is None else result.stderr[row].tolist()
-    digits = digits_for(scores, errors or ())
+    sides = caption.sides(result, row)
+    digits = digits_for([*scores, *(side for part in sides.values() for side in part)], errors or ())
     text, everyone = scale_for(result, [row]), scale_for(result, [row], quiet=True)
     here = sorted(
         {
@@ -126,6 +128,7 @@ def _target(result: Attribution, row: int) -> dict[str, Any]:
         "sentences": [caption.total(result, row), *caption.warnings(result, row)],
         "scores": [digits(score) for score in scores],
         "errors": None if errors is None else [digits(error) for error in errors],
+        "sides": {name: [digits(side) for side in part] for name, part in sides.items()},
         "intervals": None if result.upper is None else caption.intervals(result, row),
         "layers": None if result.bottleneck is None else result.bottleneck[row].tolist(),
         "bars": _fractions(everyone, scores),
@@ -166,18 +169,15 @@ def _options(result: Attribution, view: Mapping[str, Any]) -> str:
             f'<label><input type="checkbox" id="show-bounds" autocomplete="off"> Show {what}</label>'
         )
     ends = view["ends"]
-    against = bool(np.any(result.scores < 0))
-    low = (
-        f'<span class="text" data-low="1">-{ends["text"]}</span>'
-        f'<span class="all" data-low="1">-{ends["all"]}</span>'
-        if against
-        else "<span>0</span>"
-    )
-    bar = '<i class="both"></i>' if against else "<i></i>"
-    parts.append(
-        f'<span class="scale">Shade {low}{bar}'
-        f'<span class="text">{ends["text"]}</span><span class="all">{ends["all"]}</span></span>'
-    )
+    low, bar, (below, above) = "<span>0</span>", "<i></i>", map(_text, caption.ends(result))
+    if caption.has_two_signs(result):
+        bar = '<i class="both"></i>'
+        low = (
+            f'<span class="text" data-low="1">-{ends["text"]}</span>'
+            f'<span class="all" data-low="1">-{ends["all"]}</span>'
+        )
+    high = f'<span class="text">{ends["text"]}</span><span class="all">{ends["all"]}</span>'
+    parts.append(f'<span class="scale">Shade {below} {low}{bar}{high} {above}</span>')
     return "\n".join(parts)
 
 
@@ -210,9 +210,11 @@ def _passage(result: Attribution, view: Mapping[str, Any]) -> str:
 def _table(result: Attribution, view: Mapping[str, Any]) -> str:
     two = has_two_stacks(result)
     heads = ['<th scope="col" class="place">Position</th>', '<th scope="col" class="name">Player</th>']
-    heads.append('<th scope="col">Score</th>')
+    sides = list(view["sides"])
+    heads.append(f'<th scope="col">Score <small>{_text(caption.measure(result))}</small></th>')
     if result.stderr is not None:
         heads.append('<th scope="col">± error</th>')
+    heads += [f'<th scope="col">{_text(name.capitalize())}</th>' for name in sides]
     heads.append('<td class="bar" aria-hidden="true"></td>')
     if result.upper is not None:
         heads.append('<th scope="col" class="bound">Interval</th>')
@@ -228,6 +230,9 @@ def _table(result: Attribution, view: Mapping[str, Any]) -> str:
         cells.append(f'<td class="score">{_text(view["scores"][j])}</td>')
         if result.stderr is not None:
             cells.append(f'<td class="error">{_text(view["errors"][j])}</td>')
+        cells += [
+            f'<td class="side" data-side="{name}">{_text(view["sides"][name][j])}</td>' for name in sides
+        ]
         cells.append(
             f'<td class="bar" aria-hidden="true"><i class="{kind}" style="--w:{abs(bar):g}"></i></td>'
         )
@@ -249,7 +254,8 @@ def _matrix(result: Attribution) -> str:
     scale = scale_for(result, range(len(result.targets)))
     digits = digits_for([scale.most], [] if result.stderr is None else result.stderr.ravel().tolist())
     left_out = len(result.players) - len(columns)
-    key = f"Rows are targets, columns are players; one shade scale, to {single(scale.most)}."
+    most = f"{single(scale.most)} {caption.measure(result)}".rstrip()
+    key = f"Rows are targets, columns are players; one shade scale, to {most}."
     if left_out:
         key += f" The {counted(left_out, 'player')} with the lowest scores left out."
     rows = _matrix_rows(result, columns, scale, digits, against="against", none="none")
@@ -294,7 +300,8 @@ def _matrix_rows(
         yield f'<tr><th scope="row"><bdi>{_text(caption.heading(target))}</bdi></th>{"".join(cells)}</tr>'
 
 
-def _provenance(result: Attribution) -> str:
+def provenance(result: Attribution) -> str:
+    """Returns how a result was made, as the terms and descriptions of a list."""
     facts: dict[str, object] = {"method": result.method}
     if result.capacity is not None:
         facts["capacity"] = result.capacity
@@ -315,7 +322,8 @@ def _provenance(result: Attribution) -> str:
     )
 
 
-def _items(sentences: Iterable[str]) -> str:
+def items(sentences: Iterable[str]) -> str:
+    """Returns sentences as list items."""
     return "\n".join(f"<li>{_text(sentence)}</li>" for sentence in sentences)
 
 
@@ -352,17 +360,20 @@ def _fragment_target(result: Attribution, row: int) -> Iterator[str]:
     numbers = view["scores"]
     if view["errors"]:
         numbers = [f"{score} ± {error}" for score, error in zip(numbers, view["errors"], strict=True)]
+    columns = [numbers, *view["sides"].values()]
     rows = "".join(
         f'<tr><th scope="row"><bdi>{_text(label_of(result.players[j]))}</bdi></th>'
-        f"<td>{_text(numbers[j])}</td></tr>"
+        f"{''.join(f'<td>{_text(column[j])}</td>' for column in columns)}</tr>"
         for j in reading_order(result)
         if j in shown
     )
+    heads = [f"Score {caption.measure(result)}".rstrip(), *map(str.capitalize, view["sides"])]
+    cells = "".join(f'<th scope="col">{_text(head)}</th>' for head in heads)
     size = len(result.players)
     title = f"Scores, highest {len(shown)} of {size}" if len(shown) < size else "Scores"
     yield (
         f"<details><summary>{title}</summary><table><thead>"
-        '<tr><th scope="col">Player</th><th scope="col">Score</th></tr></thead>'
+        f'<tr><th scope="col">Player</th>{cells}</tr></thead>'
         f"<tbody>{rows}</tbody></table></details>"
     )
     sentences = view["sentences"] if len(set(result.total.tolist())) > 1 else view["sentences"][1:]
@@ -397,5 +408,6 @@ def _json(data: object) -> str:
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Returns a file of the folder `assets` as text."""
     return (resources.files("attnflow.view") / "assets" / name).read_text(encoding="utf-8").rstrip("\n")

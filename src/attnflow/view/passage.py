@@ -38,7 +38,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Block:
-    """Pieces that are read together: one stack, or one chat role in it.
+    """Pieces that are read together: one stack, or one turn of a chat in it.
 
     Attributes:
         label: heading ("source", "decoder", a role), or None where there is only one block.
@@ -135,16 +135,17 @@ def blocks(result: Attribution, target: Target | None = None) -> tuple[Block, ..
     last = "decoder" if "decoder" in stacks else "encoder"
     nodes = {(last, position) for position in target.positions} if target is not None else set()
     parts = [
-        (stack, role, list(members))
-        for (stack, role), members in groupby(seats, key=lambda seat: (_stack(seat[0]), seat[0].role))
+        (stack, list(members))
+        for (stack, _), members in groupby(seats, key=lambda seat: (_stack(seat[0]), _turn(seat[0])))
     ]
-    roles = any(role for _, role, _ in parts)
+    roles = any(player.role for player, _ in seats)
     laid = []
     written = 0
-    for number, (stack, role, members) in enumerate(parts):
+    for number, (stack, members) in enumerate(parts):
         # Spans are offsets in the one source text; a second stack has a text of its own.
         source = result.text if result.text is not None and (stack == "encoder" or not two) else None
-        final = all(other != stack for other, _, _ in parts[number + 1 :])
+        final = all(other != stack for other, _ in parts[number + 1 :])
+        role = next((player.role for player, _ in members if player.role), None)
         pieces, written = _lay(members, source, written, nodes, final=final)
         names = [
             name for name in (("source" if stack == "encoder" else stack) if two else None, role) if name
@@ -184,7 +185,7 @@ def _lay(
         quiet = player.kind in ("special", "template")
         if source is not None and player.span is not None:
             start, end = max(player.span[0], written), player.span[1]
-            if start > written:
+            if start > written and (pieces or written == 0 or source[written:start].strip()):
                 put(_gap(source[written:start]))
             if start >= end:
                 if player.span[0] == player.span[1]:
@@ -237,6 +238,10 @@ def _rank(stack: str) -> int:
 
 def _stack(player: Player) -> str:
     return min((stack for stack, _ in player.nodes), key=_rank, default="encoder")
+
+
+def _turn(player: Player) -> tuple[int | None, str | None]:
+    return (player.turn, None) if player.turn is not None else (None, player.role)
 
 
 def _first(player: Player) -> tuple[int, int]:

@@ -25,7 +25,14 @@ from attnflow.attribution import Attribution
 from attnflow.errors import OptionError
 from attnflow.view import caption
 from attnflow.view.numbers import counted, digits_for, single
-from attnflow.view.passage import Block, blocks, has_two_stacks, label_of, place_of, reading_order
+from attnflow.view.passage import (
+    Block,
+    blocks,
+    has_two_stacks,
+    label_of,
+    place_of,
+    reading_order,
+)
 from attnflow.view.shading import WEAKEST, Ground, Scale, chip, is_quiet, scale_for
 
 #: Rows of a table unless `top` says otherwise.
@@ -38,6 +45,8 @@ MATRIX_ROWS = 40
 DIM = Style(dim=True)
 #: Without colours: quarters of the scale.
 MARKS = (Style(), Style(underline=True), Style(bold=True, underline=True), Style(reverse=True))
+#: Without colours: what is added to a mark for a score below 0.
+AGAINST = Style(italic=True)
 
 
 def render(
@@ -74,8 +83,8 @@ def show(
 
 
 @dataclass(frozen=True)
-class _Pen:
-    """How this console marks a shade."""
+class Pen:
+    """How a console marks a shade: in colours, or failing these in text attributes; neither in a plain file."""
 
     colour: bool
     attributes: bool
@@ -83,7 +92,8 @@ class _Pen:
     ground: Ground
 
     @classmethod
-    def for_console(cls, console: Console, options: ConsoleOptions) -> _Pen:
+    def for_console(cls, console: Console, options: ConsoleOptions) -> Pen:
+        """Returns the pen for a console and what is known about its background."""
         colour = not console.no_color and console.color_system in ("256", "truecolor")
         return cls(
             colour=colour,
@@ -93,14 +103,18 @@ class _Pen:
         )
 
     def shade(self, fraction: float) -> Style:
+        """Returns the style of text with a shade from -1 to 1."""
         if abs(fraction) < WEAKEST[self.ground]:
             return Style()
         if self.colour:
             background, foreground = chip(fraction, self.ground)
             return Style(color=Color.from_rgb(*foreground), bgcolor=Color.from_rgb(*background))
-        return MARKS[min(int(abs(fraction) * 4), 3)] if self.attributes else Style()
+        if not self.attributes:
+            return Style()
+        return MARKS[min(int(abs(fraction) * 4), 3)] + (AGAINST if fraction < 0 else Style())
 
     def bar(self, fraction: float, width: int) -> Text:
+        """Returns a bar of a length from 0 to `width`, in the hue of the fraction's sign."""
         part = min(abs(fraction), 1.0) * width
         if self.ascii:
             body = "#" * max(round(part), 1 if part > 0 else 0)
@@ -112,23 +126,32 @@ class _Pen:
         solid, _ = chip(1.0 if fraction > 0 else -1.0, self.ground)
         return Text(body, Style(color=Color.from_rgb(*solid)))
 
-    def legend(self, scale: Scale, *, quiet: bool, against: bool) -> Text | None:
+    def legend(self, scale: Scale, result: Attribution, *, brief: bool = False) -> Text | None:
+        """Returns what the shades of a result mean, or None where there are none; `brief`: only the scale."""
+        against = caption.has_two_signs(result)
         ends = (f"-{single(scale.most)}" if against else "0", single(scale.most))
+        below, above = caption.ends(result)
+        ends = (f"{below} {ends[0]}".lstrip(), f"{ends[1]} {above}".rstrip())
         text = Text("shade ", DIM)
         if self.colour:
             text.append(f"{ends[0]} ", DIM)
             for step in range(-7 if against else 1, 8):
                 text.append(" ", self.shade(step / 7))
+        elif self.attributes and brief:
+            text.append("from " + ends[0] + " to" if against else "up to", DIM)
         elif self.attributes:
             text.append("in quarters: none, ", DIM)
             for mark, name in zip(MARKS[1:], ("underlined", "bold", "reverse"), strict=True):
                 text.append(name, mark)
                 text.append(" ")
+            if against:
+                text.append("italic", AGAINST)
+                text.append(" below 0, ", DIM)
             text.append("up to", DIM)
         else:
             return None
         text.append(f" {ends[1]}", DIM)
-        if quiet:
+        if not brief and any(is_quiet(player) for player in result.players):
             text.append("; special tokens dimmed, not shaded", DIM)
         return text
 
@@ -148,7 +171,7 @@ class _Display:
     top: int
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        pen = _Pen.for_console(console, options)
+        pen = Pen.for_console(console, options)
         result = self.result
         head = Text(caption.recipe(result), Style(bold=True))
         head.append(f"\n{caption.caption(result)}", Style(bold=False, italic=True))
@@ -166,11 +189,11 @@ class _Display:
         if remarks:
             yield Text()
         for remark in remarks:
-            yield _bullet(remark)
+            yield bullet(remark)
 
     # -- one target ------------------------------------------------------------------------------------
 
-    def _target(self, row: int, pen: _Pen, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def _target(self, row: int, pen: Pen, options: ConsoleOptions) -> Iterator[RenderableType]:
         result, target = self.result, self.result.targets[row]
         title = Text("\n")
         title.append(caption.heading(target), Style(bold=True, underline=True))
@@ -182,8 +205,7 @@ class _Display:
             if block.label is not None:
                 yield Text(block.label, DIM)
             yield Padding(self._passage(block, row, scale, pen), (0, 0, 0, 2), expand=False)
-        quiet = any(is_quiet(player) for player in result.players)
-        legend = pen.legend(scale, quiet=quiet, against=bool(np.any(result.scores[row] < 0)))
+        legend = pen.legend(scale, result)
         if legend is not None and scale.most > 0:
             yield Padding(legend, (1, 0, 0, 2), expand=False)
         yield Text()
@@ -198,7 +220,7 @@ class _Display:
         if sentences:
             yield Text()
         for sentence in sentences:
-            yield _bullet(sentence)
+            yield bullet(sentence)
 
     def _one_total(self) -> bool:
         """True if what is to be said of the totals is the same for every target."""
@@ -208,7 +230,7 @@ class _Display:
         best = {j for j in np.argsort(-weight, kind="stable")[: self.top].tolist() if weight[j] != 0}
         return [j for j in reading_order(self.result) if j in best]
 
-    def _passage(self, block: Block, row: int, scale: Scale, pen: _Pen) -> Text:
+    def _passage(self, block: Block, row: int, scale: Scale, pen: Pen) -> Text:
         text = Text(overflow="fold")
         for piece in block.pieces:
             style = Style()
@@ -223,11 +245,15 @@ class _Display:
             text.append(piece.text, style)
         return text
 
-    def _table(self, row: int, shown: list[int], pen: _Pen, options: ConsoleOptions) -> Table:
+    def _table(self, row: int, shown: list[int], pen: Pen, options: ConsoleOptions) -> Table:
         result = self.result
         scores = result.scores[row]
         errors = None if result.stderr is None else result.stderr[row]
-        digits = digits_for(scores.tolist(), () if errors is None else errors.tolist())
+        sides = caption.sides(result, row)
+        digits = digits_for(
+            [*scores.tolist(), *(side for part in sides.values() for side in part)],
+            () if errors is None else errors.tolist(),
+        )
         widest = Scale(float(np.abs(scores).max(initial=0.0)))
         two = has_two_stacks(result)
         columns: dict[str, list[str]] = {
@@ -237,14 +263,28 @@ class _Display:
         }
         if errors is not None:
             columns["±"] = [digits(float(errors[j])) for j in shown]
+        for side, values in sides.items():
+            columns[side] = [digits(values[j]) for j in shown]
         columns["bar"] = [" " * (20 if options.max_width >= 60 else 8)]
         if self.bounds:
             intervals = caption.intervals(result, row)
             columns["interval"] = [intervals[j] for j in shown]
             if result.bottleneck is not None:
                 columns["bottleneck"] = [caption.layer(result, row, j) for j in shown]
-        widths = {name: max(map(cell_len, (name, *cells))) for name, cells in columns.items()}
-        for name in ("position", "bar", "bottleneck", "interval", "±"):  # numbers are left out, never cut
+        heads = {name: "" if name == "bar" else name for name in columns}
+        heads["score"] = "\n".join(["score", *caption.measure(result).split()])
+        widths = {
+            name: max(map(cell_len, (*heads[name].split("\n"), *cells))) for name, cells in columns.items()
+        }
+        for name in (
+            "position",
+            "bar",
+            "bottleneck",
+            "interval",
+            "against",
+            "for",
+            "±",
+        ):  # left out, never cut
             if (
                 12 + sum(width + 3 for other, width in widths.items() if other != "player")
                 <= options.max_width
@@ -256,7 +296,7 @@ class _Display:
         for name in widths:
             left = name in ("player", "bar", "bottleneck") or (name == "position" and two)
             table.add_column(
-                "" if name == "bar" else name,
+                heads[name],
                 justify="left" if left else "right",
                 style=DIM if name in ("position", "±") else "",
                 no_wrap=True,
@@ -274,7 +314,7 @@ class _Display:
 
     # -- many targets ----------------------------------------------------------------------------------
 
-    def _matrix(self, pen: _Pen, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def _matrix(self, pen: Pen, options: ConsoleOptions) -> Iterator[RenderableType]:
         result = self.result
         rows = list(range(min(len(result.targets), MATRIX_ROWS)))
         scale = scale_for(result, rows)
@@ -320,9 +360,7 @@ class _Display:
             lines.append(f"{rest} not shown: ask for fewer to see them.")
         if lines:
             yield Padding(Text("… " + " ".join(lines), DIM), (0, 0, 0, 2), expand=False)
-        legend = pen.legend(
-            scale, quiet=any(map(is_quiet, result.players)), against=bool(np.any(result.scores < 0))
-        )
+        legend = pen.legend(scale, result)
         if legend is not None and scale.most > 0:
             yield Padding(legend, (1, 0, 0, 2), expand=False)
         sentences = []
@@ -343,8 +381,9 @@ class _Display:
         if sentences:
             yield Text()
         for sentence in sentences:
-            yield _bullet(sentence)
+            yield bullet(sentence)
 
 
-def _bullet(sentence: str) -> RenderableType:
+def bullet(sentence: str) -> RenderableType:
+    """Returns a sentence set in from the left."""
     return Padding(Text(sentence), (0, 0, 0, 2), expand=False)

@@ -28,7 +28,8 @@
     }
     const target = data.targets[current];
     line(readout, "b", data.players[index]);
-    line(readout, "span", `score ${target.scores[index]}${target.errors ? ` ± ${target.errors[index]}` : ""}`);
+    line(readout, "span", `score ${target.scores[index]}${target.errors ? ` ± ${target.errors[index]}` : ""} ${data.unit}`);
+    Object.entries(target.sides).forEach(([name, numbers]) => line(readout, "span", `${name} ${numbers[index]}`));
     if (target.intervals) line(readout, "span", `interval ${target.intervals[index]}`);
     if (target.layers) line(readout, "span", `bottleneck ${data.layers[target.layers[index]]}`);
     line(readout, "span", `position ${data.places[index]}`);
@@ -111,6 +112,7 @@
         if (cell) cell.textContent = text;
       };
       if (target.errors) fill(".error", target.errors[at]);
+      Object.entries(target.sides).forEach(([name, numbers]) => fill(`[data-side="${name}"]`, numbers[at]));
       if (target.intervals) fill(".interval", target.intervals[at]);
       if (target.layers) fill(".layer", data.layers[target.layers[at]]);
     });

@@ -23,7 +23,7 @@ $(VENV)/.test: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@ $(VENV)/.demo
 
 demo: $(VENV)/.demo  ## Explain a sentence with a real model, in the terminal and in demo.html.
-	$(BIN)/attnflow explain sentiment "$(TEXT)" --html demo.html
+	$(BIN)/attnflow explain sentiment "$(TEXT)" --players words --capacity relevance --method flow --html demo.html
 
 test: $(VENV)/.test  ## Run every test.
 	$(BIN)/python -m pytest -n 2

@@ -158,7 +158,7 @@ def encoder_infinite(rng: Rng, n: int, depth: int) -> FlowNetwork:
 def encoder_open(rng: Rng, n: int, depth: int) -> FlowNetwork:
     trace = Trace.from_arrays(softmax(rng, depth, n, n))
     own = rng.random(n) * (rng.random(n) < 0.5)
-    return FlowNetwork.from_trace(with_relevance(trace, encoder=own), residual="open")
+    return FlowNetwork.from_trace(with_relevance(trace, encoder=own), "relevance")
 
 
 # -- decoder -------------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ def decoder_closed_gradient(rng: Rng, n: int, depth: int) -> FlowNetwork:
 def decoder_open(rng: Rng, n: int, depth: int) -> FlowNetwork:
     trace = Trace.from_arrays(decoder=causal(softmax(rng, depth, n, n)))
     own = rng.random(n) * (rng.random(n) < 0.5)
-    return FlowNetwork.from_trace(with_relevance(trace, decoder=own), residual="open")
+    return FlowNetwork.from_trace(with_relevance(trace, decoder=own), "relevance")
 
 
 # -- encoder-decoder -----------------------------------------------------------------------------------
@@ -260,12 +260,13 @@ def encoder_decoder_open(rng: Rng, n: int, depth: int) -> FlowNetwork:
         softmax(rng, depth, n, n), causal(softmax(rng, depth, m, m)), softmax(rng, depth, m, n)
     )
     own = {"encoder": rng.random(n), "decoder": rng.random(m)}
-    return FlowNetwork.from_trace(with_relevance(trace, **own), residual="open")
+    return FlowNetwork.from_trace(with_relevance(trace, **own), "relevance")
 
 
 def with_relevance(trace: Trace, **relevance: Floats) -> Trace:
-    """The trace as if its capture had recorded x . dy/dx of the first layer's input."""
-    return replace(trace, input_relevance=relevance)
+    """The trace as if its capture had found relevance equal to attention, and this x . dy/dx at the input."""
+    records = {**trace.records, "relevance": trace.records["attention"]}
+    return replace(trace, records=records, input_relevance=relevance)
 
 
 # -- changed networks ----------------------------------------------------------------------------------

@@ -97,10 +97,13 @@ def test_open_residual():
     assert (found.residual, found.cross_residual, found.row_stochastic) == ("open", None, False)
     assert found.own["encoder"].tolist() == [0, 0, 0]
     relevant = networks.with_relevance(trace_of(A), encoder=np.array([-1.0, 0.5, 2.0], dtype=np.float32))
-    own = capacities(relevant, residual="open").own["encoder"]
+    assert capacities(relevant, residual="open").own["encoder"].tolist() == [0, 0, 0]
+    own = capacities(relevant, "relevance").own["encoder"]
     assert own.tolist() == [0, 0.5, 2]
     assert own.dtype == np.float64
     assert capacities(relevant, residual=0.5).own == {}
+    with pytest.raises(OptionError, match="needs input_relevance"):
+        capacities(replace(relevant, input_relevance={}), "relevance")
 
 
 def test_encoder_decoder():

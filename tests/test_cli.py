@@ -85,7 +85,7 @@ def test_prints_the_result(calls):
     assert call == {
         "model": "minilm", "text": "A text.", "target": None, "method": None, "capacity": None, "residual": None,
         "heads": "mean", "players": "tokens", "exclude": (), "generate": 0, "target_text": None, "prefix": "players",
-        "bounds": True, "samples": None, "stderr": None, "seed": 0, "threads": None, "trust_remote_code": False,
+        "bounds": True, "samples": None, "stderr": None, "mu": None, "seed": 0, "threads": None, "trust_remote_code": False,
     }  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def test_every_option_arrives(calls):
     assert call == {
         "model": "./dir", "text": "T", "target": -1, "method": "flow", "capacity": "attention", "residual": 0.25,
         "heads": [0, 3], "players": "words", "exclude": (2, "the"), "generate": 3, "target_text": "S",
-        "prefix": "closed", "bounds": False, "samples": 64, "stderr": 0.05, "seed": 7, "threads": 2,
+        "prefix": "closed", "bounds": False, "samples": 64, "stderr": 0.05, "mu": None, "seed": 7, "threads": 2,
         "trust_remote_code": True,
     }  # fmt: skip
 

@@ -38,7 +38,8 @@ def test_is_the_walk_by_hand(classifier, scheme, method):
     assert np.array_equal(result.scores, again.scores)
     assert result.total == again.total
     assert result.residual == ("open" if scheme == "relevance" else 0)
-    assert result.unit == ("logit per attention" if scheme == "gradient" else "logit")
+    unit = "logit per attention" if scheme == "gradient" else "logit"
+    assert result.unit == ("share" if method == "rollout" else unit)
     assert result.targets[0].label == trace.decisions[0].label
     options = result.provenance["options"]
     assert (options["signed"], options["steps"], options["baseline"], options["output"]) == (
@@ -165,7 +166,11 @@ def test_the_weighted_target_of_a_pooled_class():
         capacity="relevance",
         method="flow",
     )
-    assert result.targets[0].weights == (0.2,) * 5
+    # weights are one more row of attention; in logits the positions feed one sink without limits
+    assert result.targets[0].positions == (0, 1, 2, 3, 4)
+    assert result.targets[0].weights is None
+    plain = explain(tiny.build("modernbert-mean"), inputs={"input_ids": [6, 9, 30, 12, 45]}, method="flow")
+    assert plain.targets[0].weights == (0.2,) * 5
 
 
 def test_all_positions_as_one_set(classifier):

@@ -359,7 +359,8 @@ def test_open_residual_takes_the_own_edge_from_the_trace(arrays):
     trace = networks.with_relevance(
         Trace.from_arrays(arrays["encoder"]), encoder=np.array([0.5, -1.0, 0.0, 2.0, 3.0])
     )
-    network = FlowNetwork.from_trace(trace, residual="open")
+    assert not FlowNetwork.from_trace(trace, residual="open").own.any()  # attention knows of no gradient
+    network = FlowNetwork.from_trace(trace, "relevance")
     assert network.own.tolist() == [0.5, 0, 0, 2, 3]
     assert not network.row_stochastic
     for target, own in enumerate(network.own):

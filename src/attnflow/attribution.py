@@ -255,6 +255,13 @@ class Attribution:
                         f"{_brief(getattr(first, name))} and {_brief(getattr(part, name))}."
                     )
 
+            for name in ("signed", "decay", "mu", "prefix"):
+                asked, other = (p.provenance.get("options", {}).get(name) or None for p in (first, part))
+                if asked != other:
+                    raise OptionError(
+                        f"Results differ in {name}, so they do not stack: {asked!r} and {other!r}."
+                    )
+
         def stack(name: str) -> Any:
             matrices = [getattr(part, name) for part in parts]
             if any(matrix is None for matrix in matrices):

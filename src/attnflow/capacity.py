@@ -233,7 +233,14 @@ def capacities(
                 np.fill_diagonal(matrix, np.inf)
         for name, tokens in (("encoder", trace.encoder_tokens), ("decoder", trace.decoder_tokens)):
             if tokens:
-                relevance = trace.input_relevance.get(name, np.zeros(len(tokens)))
+                relevance = np.zeros(len(tokens))
+                if found.opposing_record is not None:
+                    if name not in trace.input_relevance:
+                        raise OptionError(
+                            f"An open residual with {found.name!r} needs input_relevance[{name!r}], which this trace "
+                            f"does not hold: capture again with record={found.name!r}."
+                        )
+                    relevance = np.asarray(trace.input_relevance[name])
                 sign = -1.0 if opposing else 1.0
                 own[name] = np.maximum(sign * np.asarray(relevance, dtype=np.float64), 0.0)
     elif weight > 0:
@@ -265,7 +272,11 @@ def _residual(scheme: Scheme, residual: float | str | None) -> Residual:
         return scheme.residual
     if residual == "open":
         return "open"
-    if isinstance(residual, (bool, str)) or not 0 <= residual < 1:
+    if (
+        isinstance(residual, bool)
+        or not isinstance(residual, (int, float, np.number))
+        or not 0 <= residual < 1
+    ):
         raise OptionError(
             f"residual={residual!r}: expected a number from 0 up to but not 1, 'open', or None."
         )

@@ -286,6 +286,14 @@ def explain(
             rich_help_panel=SAMPLING,
         ),
     ] = None,
+    mu: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="For `central`: stop at this finite barrier. Default: the limit, a maximum flow.",
+            rich_help_panel=SAMPLING,
+        ),
+    ] = None,
     seed: Annotated[
         int, typer.Option(metavar="N", help="Same seed, same answer.", rich_help_panel=SAMPLING)
     ] = 0,
@@ -383,6 +391,7 @@ def explain(
         "bounds": bounds is not False,
         "samples": samples,
         "stderr": stderr,
+        "mu": mu,
         "seed": seed,
         "threads": threads,
         "trust_remote_code": trust_remote_code,

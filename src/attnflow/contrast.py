@@ -55,7 +55,10 @@ def difference(left: Attribution, right: Attribution) -> Attribution:
         estimated=left.estimated or right.estimated,
         samples=None if left.samples != right.samples else left.samples,
         error_bound=left.error_bound + right.error_bound,
-        excluded_cost=None,
+        gap=None if left.gap is None or right.gap is None else left.gap + right.gap[pick],
+        excluded_cost=None
+        if left.excluded_cost is None or right.excluded_cost is None or left.excluded != right.excluded
+        else left.excluded_cost - right.excluded_cost[pick],
         supporting=None,
         opposing=None,
         notes=tuple(dict.fromkeys((*left.notes, *right.notes))),

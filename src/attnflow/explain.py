@@ -45,6 +45,7 @@ def explain(
     bounds: bool = True,
     samples: int | None = None,
     stderr: float | None = None,
+    mu: float | None = None,
     decay: bool = False,
     seed: int = 0,
     threads: int | None = None,
@@ -93,6 +94,7 @@ def explain(
         bounds: also compute each player's interval and bottleneck.
         samples: sampled orders for "shapley".
         stderr: standard error to sample to, as a fraction of v(N).
+        mu: for "central", a finite barrier; None: its limit. See `attribute`.
         decay: see `attribute`.
         seed: of sampling, in decoding and in Shapley values.
         threads: solver threads; None: all cores.
@@ -169,6 +171,7 @@ def explain(
             bounds=bounds,
             samples=samples,
             stderr=stderr,
+            mu=mu,
             decay=decay,
             seed=seed,
             threads=threads,

@@ -411,7 +411,7 @@ class FlowNetwork:
             )
         if C.own:
             extra["own"] = C.own["encoder" if trace.architecture == "encoder" else "decoder"]
-        if "attention" in trace.records and trace.heads != "all":
+        if "attention" in trace.records and trace.heads == "mean":
             record = trace.records["attention"]
             own_layers = record.encoder if trace.architecture == "encoder" else record.decoder
             if layers is None or last == len(own_layers):
@@ -677,7 +677,8 @@ def _span(trace: Trace, layers: tuple[int, int] | None) -> tuple[int, int]:
         return 1, depth
     if trace.architecture == "encoder-decoder":
         raise OptionError("layers=(first, last) is not defined for encoder-decoder models: leave it out.")
-    first, last = layers
+    whole = isinstance(layers, Sequence) and len(layers) == 2 and all(isinstance(end, int) for end in layers)
+    first, last = layers if whole else (0, 0)
     if not 1 <= first <= last <= depth:
         raise OptionError(f"layers={layers}: expected (first, last) with 1 <= first <= last <= {depth}.")
     return first, last

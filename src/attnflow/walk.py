@@ -108,8 +108,8 @@ def _attributed(
         options |= {"samples": samples, "stderr": stderr}
     elif samples is not None or stderr is not None:
         raise OptionError(f"method={method!r} samples nothing: leave out samples and stderr.")
-    compile_kernels(progress)
-    return methods.attribute(
+    compile_kernels(progress, barrier=methods.find(method).barrier)
+    result = methods.attribute(
         network,
         method=method,
         targets=targets,
@@ -120,6 +120,12 @@ def _attributed(
         progress=progress,
         **options,
     )
+    if target is not None or not network.decisions:
+        return result
+    # Two decisions may stand at one position (the start and the end of an answer): each keeps its own name.
+    named = zip(result.targets, network.decisions)
+    targets_named = (replace(row, label=d.label, probability=d.probability) for row, d in named)
+    return replace(result, targets=tuple(targets_named))
 
 
 def _targets(network: FlowNetwork, target: Any) -> tuple[list[Any], list[Any] | None]:
@@ -133,5 +139,7 @@ def _targets(network: FlowNetwork, target: Any) -> tuple[list[Any], list[Any] | 
         return [network.positions(target)], None
     if network.decisions:
         decisions = network.decisions
-        return [d.positions for d in decisions], [d.weights for d in decisions]
+        # Weights are one more row of attention; in other units positions are joined by infinite edges.
+        weights = [d.weights if network.row_stochastic else None for d in decisions]
+        return [d.positions for d in decisions], weights
     return [network.size - 1 if network.architecture != "encoder" else 0], None

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import networks
 import oracles
 from attnflow.errors import OptionError
+from attnflow.maxflow import Solver
 from attnflow.methods import attribute
 from attnflow.methods.shapley import BATCH, EXACT
 from attnflow.network import FlowNetwork
@@ -139,10 +140,11 @@ def test_samples_force_sampling_on_few_players():
 def test_the_stderr_goal_is_met_at_a_batch_boundary(network, goal):
     result = sample(network, samples=None, stderr=goal)
     assert result.stderr.max() <= goal * result.total[0]
-    assert result.samples % BATCH == 0
-    assert result.samples >= 64
-    if result.samples > 64:  # and no later than needed
-        before = sample(network, samples=result.samples - BATCH)
+    batch = sample(network, samples=None, stderr=100.0).samples
+    assert result.samples % batch == 0
+    assert batch >= BATCH
+    if result.samples > batch:  # and no later than needed
+        before = sample(network, samples=result.samples - batch)
         assert before.stderr.max() > goal * before.total[0]
 
 
@@ -178,6 +180,25 @@ def test_antithetic_pairs_by_hand(network, data):
     assert result.scores[0] == pytest.approx(pairs.mean(axis=0), abs=1e-9 * scale)
     expected = pairs.std(axis=0, ddof=1) / math.sqrt(5)
     assert result.stderr[0] == pytest.approx(expected, abs=1e-7 * scale)
+
+
+def test_turning_orders_takes_most_of_the_variance_away():
+    """Every player stands everywhere in a cycle: far less variance than independent orders have."""
+    network = networks.encoder(np.random.default_rng(5), 10, 4)
+    exact = attribute(network, method="shapley", targets=[0], bounds=False).scores[0]
+    runs = np.array([sample(network, samples=320, seed=seed, threads=1).scores[0] for seed in range(60)])
+    solver = Solver(network, 0)
+    order = np.random.default_rng(0).permuted(np.tile(np.arange(10), (2000, 1)), axis=1)
+    single = solver.graph.value(solver.orders(order, solver.grand()))
+    assert ((runs - exact) ** 2).mean(axis=0).sum() * 320 < 0.3 * single.var(axis=0).sum()
+
+
+@pytest.mark.parametrize("samples", [32, 34, 62, 66, 100, 130, 1000])
+def test_any_number_of_orders_is_used_in_full(network, samples):
+    result = sample(network, samples=samples)
+    assert result.samples == samples
+    assert result.scores.sum() == pytest.approx(result.total[0], rel=1e-12)
+    result.realize().verify()
 
 
 def test_intervals_cover_the_exact_values_as_often_as_they_say():
@@ -218,9 +239,11 @@ def test_stderr_refused(network, stderr):
 
 def test_progress_is_reported(network):
     seen: list[tuple[str, int, int | None]] = []
-    sample(network, samples=130, progress=lambda *step: seen.append(step))
-    sampled = [step for step in seen if step[0] == "sampled orders"]
-    assert sampled == [("sampled orders", done, 130) for done in (64, 128, 130)]
+    sample(network, samples=5000, progress=lambda *step: seen.append(step))
+    done = [step[1] for step in seen if step[0] == "sampled orders"]
+    assert len(done) > 2
+    assert done == sorted(done)
+    assert done[-1] == 5000
     seen.clear()
     attribute(
         networks.encoder(np.random.default_rng(0), 4, 2),

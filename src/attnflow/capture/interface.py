@@ -239,7 +239,7 @@ def forward(model: torch.nn.Module, tensors: dict[str, Any]) -> Any:
     try:
         return model(**{**tensors, **extra})
     except (IndexError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        if isinstance(error, AttnflowError):
+        if isinstance(error, (AttnflowError, torch.OutOfMemoryError)):
             raise
         raise InputError(
             f"{type(model).__name__} cannot run on {', '.join(sorted(tensors))}: {first_line(error)}."

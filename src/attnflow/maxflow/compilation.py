@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,14 +13,14 @@ from attnflow.maxflow.solver import Solver
 
 STAGE = "compiling the solver, once"
 
-_done = False
+_done: set[bool] = set()
 
 
-def is_cached() -> bool:
-    """True if compiled loops lie on disk. They may still be out of date."""
+def is_cached(function: Any = kernels.orders) -> bool:
+    """True if a compiled function lies on disk. It may still be out of date."""
     try:
-        folder = Path(kernels.orders._cache.cache_path)
-        return any(folder.glob("kernels.orders-*.nbi"))
+        folder, name = Path(function._cache.cache_path), function.py_func.__qualname__
+        return any(folder.glob(f"kernels.{name}-*.nbi"))
     except (
         AttributeError,
         OSError,
@@ -27,14 +28,16 @@ def is_cached() -> bool:
         return False
 
 
-def compile_kernels(progress: Callable[[str, int, int | None], None] | None = None) -> None:
+def compile_kernels(
+    progress: Callable[[str, int, int | None], None] | None = None, *, barrier: bool = False
+) -> None:
     """Compiles every loop, or reads it from the cache, by solving a network of two nodes.
 
     Args:
         progress: called as `progress(STAGE, done, total)` if anything has to be compiled.
+        barrier: also the loops of the central flow.
     """
-    global _done
-    if _done:
+    if barrier in _done:
         return
     from attnflow.network import FlowNetwork
 
@@ -48,10 +51,18 @@ def compile_kernels(progress: Callable[[str, int, int | None], None] | None = No
         lambda: solver.subsets(1),
         lambda: solver.orders(np.zeros((1, 1), dtype=np.int64), 1),
     ]
+    if barrier:
+        from attnflow.barrier.central import centre
+        from attnflow.barrier.kernels import currents
+
+        some = np.array([[0.5, 0.3, 0.2], [0.2, 0.6, 0.2], [0.1, 0.2, 0.7]])
+        small = Solver(FlowNetwork.encoder(np.array([some, some])), 0)
+        steps.append(lambda: centre(small))
+        announce = announce if is_cached(currents) else progress
     for number, step in enumerate(steps):
         if announce is not None:
             announce(STAGE, number, len(steps))
         step()
     if announce is not None:
         announce(STAGE, len(steps), len(steps))
-    _done = True
+    _done.add(barrier)

@@ -180,7 +180,7 @@ def attribute(
         gap=None if None in gaps else np.array(gaps),
         capacity=network.capacity,
         residual=network.residual,
-        unit=network.unit,
+        unit="share" if chosen.share else network.unit,
         layers=network.layers,
         excluded=tuple(network.players[index] for index in out),
         excluded_cost=np.array([row.excluded_cost for row in rows]) if out else None,
@@ -224,7 +224,11 @@ def _row(method: Method, problem: Problem, out: Sequence[int], bounds: bool, thr
     cost = 0.0
     if out:
         everyone = Solver(
-            problem.network, problem.target.positions, weights=problem.target.weights, threads=threads
+            problem.network,
+            problem.target.positions,
+            weights=problem.target.weights,
+            groups=[*problem.groups, *((index,) for index in out)],
+            threads=threads,
         ).grand()
         cost = float(graph.value(everyone - grand))
     return _Row(outcome, float(graph.value(grand)), lower, upper, bottleneck, cost, saturated)

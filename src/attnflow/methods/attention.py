@@ -31,4 +31,4 @@ def solve(problem: Problem) -> Outcome:
     return Outcome(scores)
 
 
-METHOD = Method("attention", solve, "the last layer's attention weights, averaged over heads")
+METHOD = Method("attention", solve, "the last layer's attention weights, averaged over heads", share=True)

@@ -83,6 +83,7 @@ class Method:
         solve: from a problem to scores.
         source: the paper it comes from.
         samples: True if it can estimate from sampled orders.
+        share: True if its scores are probabilities or attention weights, whatever the capacities' unit.
         splits: True if its scores are the split of some maximum flow, so that they sum to v(N).
         barrier: True if it takes a barrier weight mu.
     """
@@ -92,4 +93,5 @@ class Method:
     source: str
     samples: bool = False
     splits: bool = False
+    share: bool = False
     barrier: bool = False

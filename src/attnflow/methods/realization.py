@@ -104,6 +104,11 @@ def _row(result: Attribution, network: FlowNetwork, target: int | Sequence[int] 
         raise OptionError(
             f"The result has no target {list(positions)}; it has {', '.join(str(list(p)) for p in known)}."
         )
+    rows = [row for row, found in enumerate(known) if found == positions]
+    if any((result.scores[row] != result.scores[rows[0]]).any() for row in rows):
+        raise OptionError(
+            f"The result has {len(rows)} targets at {list(positions)}: take one by its row, result[row]."
+        )
     return known.index(positions)
 
 

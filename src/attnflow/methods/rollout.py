@@ -117,4 +117,4 @@ def _step(
     return moved
 
 
-METHOD = Method("rollout", solve, "Abnar & Zuidema 2020 (arXiv 2005.00928)")
+METHOD = Method("rollout", solve, "Abnar & Zuidema 2020 (arXiv 2005.00928)", share=True)

@@ -4,8 +4,11 @@ Ethayarajh & Jurafsky 2021 (2105.14652) and Metzger et al. 2022 (2205.15389) con
 Shapley values for one fixed flow, whose split is a choice of the solver. Here the game is v(S), the
 maximum flow from the players in S (ours): its Shapley value is unique and some maximum flow realises it.
 
-Exact up to `EXACT` players by all coalitions; above, from sampled orders, each used forwards and
-backwards (antithetic pairs), with standard errors from the pairs' means.
+Exact up to `EXACT` players by all coalitions; above, from sampled orders. Each order is used forwards and
+backwards (antithetic pairs), and turned by evenly spaced steps, so that over one cycle every player stands
+everywhere: what a player adds depends mostly on its place, for few can add anything after the first. Cycles
+are independent, and standard errors come from their means. Every estimate is a plain mean over orders, so
+that a maximum flow realises it.
 """
 
 from __future__ import annotations
@@ -20,8 +23,13 @@ from attnflow.methods.problem import Method, Outcome, Problem
 
 #: Largest number of players that is solved over all coalitions.
 EXACT = 12
-#: Orders between two looks at the standard error; fixed, so that threads cannot change the answer.
+#: Least number of orders between two looks at the standard error; fixed, so that threads cannot change
+#: the answer.
 BATCH = 64
+#: Least number of cycles that a standard error is computed from, where there are orders enough.
+CYCLES = 16
+#: Pairs in a cycle at most: with more players a whole cycle costs more than it saves, and orders are not turned.
+LARGEST_CYCLE = 32
 #: Default standard error, as a fraction of v(N).
 STDERR = 0.01
 
@@ -60,33 +68,60 @@ def sampled(problem: Problem) -> Outcome:
         raise OptionError(f"seed={problem.seed!r}: expected an integer from 0 up.")
     rng = np.random.default_rng([problem.seed, *problem.target.positions])
     grand = problem.grand
+    size = _cycle(n) if wanted is None else _cycle(n, wanted // 2)
+    batch = max(CYCLES, BATCH // (2 * size))
     sums = [0] * n  # of marginals, exact
-    centre = np.zeros(n)
-    squares = np.zeros(n)  # of pair means around `centre`
-    offsets = np.zeros(n)
-    pairs = 0
+    pairs = cycles = 0
+    centre = np.zeros(n)  # near the mean, so that the sums below lose nothing to cancellation
+    spread, lean, squared = np.zeros(n), np.zeros(n), 0
     while True:
-        batch = BATCH if wanted is None else min(BATCH, wanted - 2 * pairs)
-        forward = rng.permuted(np.tile(np.arange(n), (batch // 2, 1)), axis=1)
-        order = np.concatenate([forward, forward[:, ::-1]])
-        marginal = problem.solver.orders(np.ascontiguousarray(order), grand)
+        sizes = [size] * batch if wanted is None else _sizes(wanted // 2 - pairs, size)[:batch]
+        order = np.concatenate([_rotations(rng.permutation(n), count) for count in sizes])
+        marginal = problem.solver.orders(order, grand)
         high, low = (marginal >> 31).sum(axis=0), (marginal & 0x7FFFFFFF).sum(axis=0)
         sums = [total + (int(h) << 31) + int(rest) for total, h, rest in zip(sums, high, low)]
-        means = marginal[: batch // 2] / 2 + marginal[batch // 2 :] / 2
-        if pairs == 0:
-            centre = means.mean(axis=0)
-        squares += ((means - centre) ** 2).sum(axis=0)
-        offsets += (means - centre).sum(axis=0)
-        pairs += batch // 2
-        variance = np.maximum(squares - offsets**2 / pairs, 0) / max(pairs - 1, 1)
-        error = np.sqrt(variance / pairs)
+        starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]) * 2
+        added = np.add.reduceat(marginal / 2, starts, axis=0)
+        weight = np.array(sizes, dtype=np.float64)
+        if cycles == 0:
+            centre = added.sum(axis=0) / weight.sum()
+        away = added - weight[:, None] * centre
+        spread += (away**2).sum(axis=0)
+        lean += weight @ away
+        squared += int((weight**2).sum())
+        pairs += sum(sizes)
+        cycles += len(sizes)
+        scores = np.array([total / (2 * pairs) for total in sums])
+        shift = scores - centre
+        squares = np.maximum(spread - 2 * shift * lean + shift**2 * squared, 0)
+        error = np.sqrt(squares * cycles / max(cycles - 1, 1)) / pairs
         if problem.progress is not None:
             problem.progress("sampled orders", 2 * pairs, wanted)
         if 2 * pairs == wanted or (wanted is None and error.max() <= goal * grand):
             break
     value = problem.solver.graph.value
-    scores = np.array([total / (2 * pairs) for total in sums])
     return Outcome(value(scores), value(error), estimated=True, samples=2 * pairs)
+
+
+def _cycle(players: int, pairs: int | None = None) -> int:
+    """Pairs per cycle: a whole cycle, or so few that there are cycles enough for a standard error."""
+    whole = math.ceil(players / 2)
+    if whole > LARGEST_CYCLE:
+        return 1
+    return whole if pairs is None else max(1, min(whole, pairs // CYCLES))
+
+
+def _sizes(pairs: int, size: int) -> list[int]:
+    """Splits pairs into cycles of nearly equal size."""
+    cycles = max(1, pairs // size)
+    return [pairs // cycles + (number < pairs % cycles) for number in range(cycles)]
+
+
+def _rotations(order: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """`[2 * count, players]`: an order turned by `count` evenly spaced steps, each beside its reverse."""
+    n = order.size
+    turned = [np.roll(order, number * n // count) for number in range(count)]
+    return np.array([one for forward in turned for one in (forward, forward[::-1])], dtype=np.int64)
 
 
 def _wanted(samples: int | None) -> int | None:

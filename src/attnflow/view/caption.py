@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.attribution import Attribution, Target
+from attnflow.tables import bottleneck_name
 from attnflow.view.numbers import counted, digits_for, probability, single
 from attnflow.view.passage import label_of, visible
 from attnflow.view.shading import is_quiet
@@ -318,7 +319,5 @@ def intervals(result: Attribution, row: int) -> list[str]:
 
 def layer(result: Attribution, row: int, j: int) -> str:
     """Returns the name of a player's bottleneck layer, or a dash if it has none."""
-    index = 0 if result.bottleneck is None else int(result.bottleneck[row, j])
-    if index == 0:
-        return "–"
-    return visible(result.layers[index - 1]) if index <= len(result.layers) else f"layer {index}"
+    name = bottleneck_name(result, row, j)
+    return "–" if name is None else visible(name)

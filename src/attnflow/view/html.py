@@ -73,7 +73,7 @@ def page(result: Attribution) -> str:
             {
                 "players": [label_of(player) for player in result.players],
                 "places": [place_of(player, stack=has_two_stacks(result)) for player in result.players],
-                "layers": ["–", *map(visible, result.layers)],
+                "layers": ["–", *map(visible, result.layers), "target weights"],
                 "unit": caption.measure(result),
                 "targets": views,
             }
@@ -220,7 +220,7 @@ def _table(result: Attribution, view: Mapping[str, Any]) -> str:
         heads.append('<th scope="col" class="bound">Interval</th>')
     if result.bottleneck is not None:
         heads.append('<th scope="col" class="bound">Bottleneck</th>')
-    layers = ["–", *map(visible, result.layers)]
+    layers = ["–", *map(visible, result.layers), "target weights"]
     rows = []
     for j in reading_order(result):
         player, bar = result.players[j], view["bars"][j]

@@ -380,7 +380,7 @@ def test_help_and_version_import_nothing_heavy():
 
 def test_help_teaches():
     out = command("--help").stdout
-    assert 'attnflow explain minilm "The movie' in out
+    assert 'attnflow explain sentiment "The movie' in out
     out = command("explain", "--help").stdout
     for panel in ("The question", "How it is answered", "What comes out", "How it runs"):
         assert panel in out

@@ -56,9 +56,9 @@ class Prefix(StrEnum):
 EPILOG = """
 **Examples**
 
-`attnflow explain minilm "The movie was not bad at all."`
+`attnflow explain sentiment "The movie was not bad at all." --capacity relevance --method flow`
 
-`attnflow explain minilm "The movie was not bad." --players words --bounds --html page.html`
+`attnflow explain sentiment "The movie was not bad." --players words --bounds --html page.html`
 
 `attnflow explain ./my-gpt "The keys to the cabinet" --generate 5 --target -1`
 
@@ -215,7 +215,7 @@ def explain(
         typer.Option(
             metavar="M",
             help="`flow`, `shapley`, `central`, `rollout` or `attention`; several with commas are compared. "
-            "Default: the recommended one.",
+            "Default: `shapley`.",
             rich_help_panel=FLOW,
         ),
     ] = None,
@@ -224,7 +224,7 @@ def explain(
         typer.Option(
             metavar="C",
             help="What an edge can carry: `attention`, `norm`, `gradient`, `attention-gradient` or "
-            "`relevance`; several with commas are compared. Default: the recommended one.",
+            "`relevance`; several with commas are compared. Default: `attention`.",
             rich_help_panel=FLOW,
         ),
     ] = None,
@@ -272,7 +272,7 @@ def explain(
     samples: Annotated[
         int | None,
         typer.Option(
-            min=1,
+            min=4,
             metavar="N",
             help="Orders to sample. Default: exact up to 12 players, else as many as --stderr needs.",
             rich_help_panel=SAMPLING,

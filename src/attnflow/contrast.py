@@ -20,8 +20,9 @@ def difference(left: Attribution, right: Attribution) -> Attribution:
 
     Returns:
         Scores and totals subtracted; standard errors as of independent estimates, a result without any
-        counting as exact. Intervals and bottlenecks belong to one game, so the difference has none; nor has
-        it a network.
+        counting as exact; estimates from one seed share their orders, and then the error is mostly overstated:
+        give the two sides different seeds. Intervals and bottlenecks belong to one game, so the difference has none,
+        nor a network.
 
     Raises:
         OptionError: results that differ in players, method, capacity scheme or number of targets.

@@ -206,6 +206,8 @@ def _check_question(question: Mapping[str, Any], capacities: Sequence[str], meth
 def _listed(value: str | Sequence[str] | None, default: str) -> list[str]:
     if value is None:
         return [default]
+    if not isinstance(value, (str, Sequence)) or not all(isinstance(name, str) for name in value):
+        raise OptionError(f"Found {value!r}; expected a name, or a list of names.")
     names = [value] if isinstance(value, str) else list(value)
     if not names:
         raise OptionError("An empty list names nothing to compute.")

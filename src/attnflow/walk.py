@@ -22,6 +22,9 @@ from attnflow.trace import GRADIENT_RECORDS, Trace
 
 Progress = Callable[[str, int, int | None], None]
 
+#: Added to the seed for what speaks against an output.
+_OPPOSING = 1 << 32
+
 
 def is_gradient(scheme: str) -> bool:
     """Whether a capacity scheme's matrices belong to one output each."""
@@ -66,7 +69,8 @@ def solve(
                 FlowNetwork.from_trace(trace, scheme, residual, prefix, layers, opposing=opposing),
                 method,
                 None,
-                **options,
+                # orders of their own, so that the two standard errors are independent
+                **{**options, "seed": options["seed"] + (_OPPOSING if opposing else 0)},
             )
             for opposing in ([False, True] if signed else [False])
         ]

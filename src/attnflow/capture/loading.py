@@ -123,9 +123,9 @@ def _not_loaded(name: str, error: Exception) -> Exception:
         )
     if Path(name).is_dir():
         return CaptureError(f"{name!r} has a config.json that transformers cannot read: {first_line(error)}.")
-    unknown = str(unknown_name("model", name, BUNDLED)).rstrip(".")
+    unknown = str(unknown_name("bundled model", name, BUNDLED)).rstrip(".")
     return OptionError(
-        f"{unknown}; nor is it a directory, or a model the hub could give ({first_line(error)})."
+        f"{name!r} is no directory, and the hub gave no such model ({first_line(error)}). {unknown}."
     )
 
 

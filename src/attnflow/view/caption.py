@@ -217,7 +217,7 @@ def warnings(result: Attribution, row: int) -> Iterator[str]:
     elif _ratio(text := _reaching(result, row, text=True)) < UNIFORM_RATIO:
         yield (
             f"The text is nearly uniform: its highest score is {text.max() / text.min():.2f} times its lowest, "
-            "so the ranking says little; only special tokens stand out."
+            f"so the ranking says little{'; only special tokens stand out' if values.max() > text.max() else ''}."
         )
     elif is_noise(result, row):
         yield (

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from attnflow.attribution import Attribution, Player, Target
 from attnflow.errors import AttnflowError, FormatError, InputError
 from attnflow.files import write_whole
-from attnflow.trace import Decision
+from attnflow.trace import decision_of
 
 if TYPE_CHECKING:
     from attnflow.network import FlowNetwork
@@ -229,16 +229,7 @@ def _network(data: Mapping[str, Any]) -> FlowNetwork:
     )
     if any(not (part.capacity >= 0).all() for part in edges):
         raise FormatError("A damaged network: capacities must be numbers from 0 up.")
-    decisions = tuple(
-        Decision(
-            **{
-                **item,
-                "positions": tuple(item["positions"]),
-                "weights": None if item["weights"] is None else tuple(item["weights"]),
-            }
-        )
-        for item in data["decisions"]
-    )
+    decisions = tuple(decision_of(item) for item in data["decisions"])
     return FlowNetwork(
         **{
             **data,

@@ -347,16 +347,7 @@ class Trace:
             decoder_tokens=tuple(_token(item) for item in head["decoder_tokens"]),
             heads=head["heads"],
             prompt=head["prompt"],
-            decisions=tuple(
-                Decision(
-                    **{
-                        **item,
-                        "positions": tuple(item["positions"]),
-                        "weights": None if item["weights"] is None else tuple(item["weights"]),
-                    }
-                )
-                for item in head["decisions"]
-            ),
+            decisions=tuple(decision_of(item) for item in head["decisions"]),
             decides=tuple(head["decides"]),
             sinks=head["sinks"],
             dtype=head["dtype"],
@@ -365,6 +356,12 @@ class Trace:
             input_relevance=relevance,
             provenance=head["provenance"],
         )
+
+
+def decision_of(item: Mapping[str, Any]) -> Decision:
+    """A decision as it was before it went through JSON."""
+    weights = None if item["weights"] is None else tuple(item["weights"])
+    return Decision(**{**item, "positions": tuple(item["positions"]), "weights": weights})
 
 
 def _token(item: dict[str, Any]) -> Token:

@@ -217,7 +217,8 @@ def _row(method: Method, problem: Problem, out: Sequence[int], bounds: bool, thr
     if bounds or method.name == "flow":
         single, where = problem.singles
         upper = graph.value(single)
-        saturated = _saturated(problem, single)
+        if method.name == "flow":
+            saturated = _saturated(problem, single)
         if bounds:
             bottleneck = where
             lower = graph.value(grand - solver.without(grand, problem.progress))

@@ -220,7 +220,10 @@ def test_no_file(tmp_path):
 
 
 def test_every_missing_field(saved):
-    for name in saved.keys() - {"format", "version"}:
+    assert (
+        from_dict({key: value for key, value in saved.items() if key != "media"}).media == ()
+    )  # an older file
+    for name in saved.keys() - {"format", "version", "media"}:
         with pytest.raises(FormatError, match=f"damaged attribution.*{name}"):
             from_dict({key: value for key, value in saved.items() if key != name})
     for name in saved["network"]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.errors import InputError, OptionError
+from attnflow.media import Medium
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,10 +38,15 @@ class Player:
         label: what a reader sees: a token, a word, a span of text.
         nodes: the input positions it owns, as `(stack, position)` with stack "encoder" or "decoder".
         span: `(start, end)` character offsets in the source text, or None.
-        kind: "text", "special" (added by the tokenizer), "template" (a chat template's own tokens), or
-            "generated" (decoded by the model).
+        kind: "text", "patch" (of an image or spectrogram), "frame" (a stretch of sound), "special" (added by the
+            tokenizer or the model: also [CLS], registers, object queries, padding with silence), "template" (a
+            chat template's own tokens), or "generated" (decoded by the model).
         role: role of the chat message it is part of, if any.
         turn: index of that message, also for the template's tokens around it.
+        medium: index into the result's `media` of the image or clip that it is a part of; None for text, and for a
+            group over several.
+        patches: `(row, column)` of each patch it owns in that medium's grid, from 0 at the top left; empty for none.
+        time: `(start, end)` in seconds from the start of that medium; None for no frames, or for a group with gaps.
     """
 
     label: str
@@ -49,6 +55,9 @@ class Player:
     kind: str = "text"
     role: str | None = None
     turn: int | None = None
+    medium: int | None = None
+    patches: tuple[tuple[int, int], ...] = ()
+    time: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +116,7 @@ class Attribution:
         excluded_cost: float64 `[targets]`: the part of v(everyone) lost with them; None if none.
         notes: sentences a reader should see beside the scores.
         text: the source text that player spans refer to, or None.
+        media: the images and clips that players are parts of, for drawing: grid, thumbnail, duration, envelope.
         provenance: model, versions and options that made this result.
         supporting: for signed results, the scores of what speaks for the output; `scores` is supporting
             minus opposing.
@@ -137,6 +147,7 @@ class Attribution:
     excluded_cost: Scores | None = None
     notes: tuple[str, ...] = ()
     text: str | None = None
+    media: tuple[Medium, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     supporting: Scores | None = None
     opposing: Scores | None = None

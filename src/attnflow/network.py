@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from attnflow.attribution import Player
 from attnflow.capacity import Residual, capacities, find
 from attnflow.errors import NetworkError, OptionError
+from attnflow.media import Medium
 from attnflow.trace import Decision, Token, Trace
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ class FlowNetwork:
         residual: residual weight or "open", or None.
         unit: "share" or the capacities' own unit.
         text: source text that player spans refer to, or None.
+        media: images and clips that players are parts of.
         notes: sentences that belong beside every result of this network.
         provenance: what made the trace it was built from.
     """
@@ -150,6 +152,7 @@ class FlowNetwork:
     residual: Residual | None = None
     unit: str = "capacity"
     text: str | None = None
+    media: tuple[Medium, ...] = ()
     notes: tuple[str, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
 
@@ -440,6 +443,7 @@ class FlowNetwork:
             row_stochastic=C.row_stochastic,
             unit=C.unit,
             text=_given_text(trace) if _closed(prefix) else trace.text,
+            media=trace.media,
             notes=tuple(notes),
             provenance=dict(trace.provenance),
             **extra,
@@ -652,6 +656,9 @@ def _players(stack: str, tokens: Sequence[Token], count: int) -> tuple[Player, .
             kind=_kind(token),
             role=token.role,
             turn=token.turn,
+            medium=token.medium,
+            patches=() if token.patch is None else (token.patch,),
+            time=token.time,
         )
         for position, token in enumerate(tokens[:count])
     )
@@ -666,7 +673,9 @@ def _given_text(trace: Trace) -> str | None:
 def _kind(token: Token) -> str:
     if token.generated:
         return "generated"
-    return "template" if token.template else "special" if token.special else "text"
+    if token.template or token.special:
+        return "template" if token.template else "special"
+    return "patch" if token.patch is not None else "frame" if token.time is not None else "text"
 
 
 def _span(trace: Trace, layers: tuple[int, int] | None) -> tuple[int, int]:

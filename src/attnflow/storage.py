@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from attnflow.attribution import Attribution, Player, Target
 from attnflow.errors import AttnflowError, FormatError, InputError
 from attnflow.files import write_whole
-from attnflow.trace import decision_of
+from attnflow.media import Medium
+from attnflow.trace import decision_of, medium_of
 
 if TYPE_CHECKING:
     from attnflow.network import FlowNetwork
@@ -50,6 +51,7 @@ def to_dict(result: Attribution, *, network: bool = False) -> dict[str, Any]:
         "error_bound": result.error_bound,
         "gap": _listed(result.gap),
         "text": result.text,
+        "media": [_medium_dict(medium) for medium in result.media],
         "players": [vars(player) for player in result.players],
         "targets": [vars(target) for target in result.targets],
         "layers": list(result.layers),
@@ -88,6 +90,7 @@ def from_dict(data: Mapping[str, Any]) -> Attribution:
             f"Attribution format {version!r}; this attnflow reads up to {VERSION}: upgrade attnflow."
         )
     try:
+        media = tuple(_medium(item) for item in data.get("media", ()))
         return Attribution(
             method=data["method"],
             scores=_matrix(data["scores"], len(data["players"])),
@@ -116,9 +119,12 @@ def from_dict(data: Mapping[str, Any]) -> Attribution:
             else np.array(data["excluded_cost"], dtype=np.float64),
             notes=tuple(data["notes"]),
             text=data["text"],
+            media=media,
             provenance=data["provenance"],
-            network=None if data["network"] is None else _network(data["network"]),
-            networks=None if data["networks"] is None else tuple(_network(part) for part in data["networks"]),
+            network=None if data["network"] is None else _network(data["network"], media),
+            networks=None
+            if data["networks"] is None
+            else tuple(_network(part, media) for part in data["networks"]),
         )
     except AttnflowError as error:
         raise FormatError(f"A damaged attribution: {error}") from error
@@ -180,8 +186,29 @@ def _optional(rows: Sequence[Any] | None, columns: int) -> NDArray[np.float64] |
 
 
 def _player(item: Mapping[str, Any]) -> Player:
-    nodes = tuple((stack, int(position)) for stack, position in item["nodes"])
-    return Player(**{**item, "nodes": nodes, "span": None if item["span"] is None else tuple(item["span"])})
+    pairs = {
+        "nodes": tuple((stack, int(position)) for stack, position in item["nodes"]),
+        "span": None if item["span"] is None else tuple(item["span"]),
+        "patches": tuple((int(row), int(column)) for row, column in item.get("patches", ())),
+        "time": None if item.get("time") is None else tuple(item["time"]),
+    }
+    return Player(**{**item, **pairs})
+
+
+def _medium_dict(medium: Medium) -> dict[str, Any]:
+    arrays = {"thumbnail": medium.thumbnail, "envelope": medium.envelope}
+    return {
+        **vars(medium),
+        **{name: None if part is None else _packed(part) for name, part in arrays.items()},
+    }
+
+
+def _medium(item: Mapping[str, Any]) -> Medium:
+    kinds = {"thumbnail": "u", "envelope": "f"}
+    arrays = {
+        name: None if item[name] is None else _unpacked(item[name], kind) for name, kind in kinds.items()
+    }
+    return medium_of({**item, **arrays})
 
 
 def _target(item: Mapping[str, Any]) -> Target:
@@ -220,7 +247,7 @@ def _network_dict(network: FlowNetwork) -> dict[str, Any]:
     }
 
 
-def _network(data: Mapping[str, Any]) -> FlowNetwork:
+def _network(data: Mapping[str, Any], media: tuple[Medium, ...]) -> FlowNetwork:
     from attnflow.network import Block, FlowNetwork, Group, Link
 
     edges = tuple(
@@ -243,6 +270,7 @@ def _network(data: Mapping[str, Any]) -> FlowNetwork:
             "tokens": tuple(data["tokens"]),
             "attention": {name: _unpacked(item) for name, item in data["attention"].items()},
             "notes": tuple(data["notes"]),
+            "media": media,
         }
     )
 
@@ -254,10 +282,10 @@ def _packed(array: NDArray[Any]) -> dict[str, Any]:
     return {"dtype": little.dtype.str, "shape": list(array.shape), "zlib": data}
 
 
-def _unpacked(item: Mapping[str, Any]) -> NDArray[Any]:
+def _unpacked(item: Mapping[str, Any], kind: str = "f") -> NDArray[Any]:
     raw = zlib.decompress(base64.b64decode(item["zlib"]))
     shape = tuple(item["shape"])
     dtype = np.dtype(item["dtype"])
-    if dtype.kind != "f" or len(raw) != math.prod(shape) * dtype.itemsize:
-        raise FormatError("A damaged network: an array does not have the size it states.")
+    if dtype.kind != kind or len(raw) != math.prod(shape) * dtype.itemsize:
+        raise FormatError("A damaged file: an array does not have the size or type it states.")
     return np.frombuffer(raw, dtype=dtype).reshape(shape).astype(dtype.newbyteorder("="))

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from attnflow.errors import AttnflowError, FormatError, InputError, OptionError
 from attnflow.files import write_whole
+from attnflow.media import Medium, check_places
 
 Architecture = Literal["encoder", "decoder", "encoder-decoder"]
 Layers = tuple[NDArray[np.floating[Any]], ...]
@@ -53,6 +54,9 @@ class Token:
         template: True for what a chat template put around the messages.
         turn: index of the chat message that it belongs to, also for the template's tokens around it; an answer
             to be written counts as one more message.
+        medium: index into the trace's `media` of the image or clip that it is a part of; None for text.
+        patch: `(row, column)` in that medium's grid, from 0 at the top left; None for no patch.
+        time: `(start, end)` in seconds from the start of that medium; None for no frame.
     """
 
     text: str
@@ -63,6 +67,9 @@ class Token:
     role: str | None = None
     template: bool = False
     turn: int | None = None
+    medium: int | None = None
+    patch: tuple[int, int] | None = None
+    time: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ class Record:
 
     Attributes:
         encoder: per encoder layer `[n, n]`, or `[heads, n, n]` in a trace with `heads="all"`.
-        decoder: per decoder layer, the (causal) self-attention `[m, m]`.
+        decoder: per decoder layer, the self-attention `[m, m]`, causal unless the trace says otherwise.
         cross: per decoder layer of an encoder-decoder, the cross-attention `[m, n]`.
     """
 
@@ -119,6 +126,9 @@ class Trace:
         partial: names of layers without attention that were treated as identity.
         text: the text that token spans refer to, with what was generated of a decoder-only model's input behind
             the prompt; a chat as its template renders it; or None.
+        causal: True if no decoder position reads a later one. False for a decoder that reads its whole prompt
+            (prefix-LM, image tokens) or decodes all positions at once (object queries).
+        media: the images and clips that tokens are parts of.
         input_relevance: for gradient records, x . dy/dx of the input of the first layer, per stack name
             ("encoder", "decoder"), each `[positions]`, in the units of y.
         provenance: model, versions, options: whatever is needed to make this trace again.
@@ -136,11 +146,14 @@ class Trace:
     dtype: str = "float32"
     partial: tuple[str, ...] = ()
     text: str | None = None
+    causal: bool = True
+    media: tuple[Medium, ...] = ()
     input_relevance: Mapping[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_sequences(self)
+        check_places(self.media, (*self.encoder_tokens, *self.decoder_tokens))
         for name, record in self.records.items():
             _check_record(self, name, record)
         _check_decisions(self)
@@ -158,6 +171,8 @@ class Trace:
         heads: str = "mean",
         sinks: bool = False,
         text: str | None = None,
+        causal: bool = True,
+        media: Sequence[Medium] = (),
         decides: Sequence[str | None] | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> Trace:
@@ -166,7 +181,7 @@ class Trace:
         Args:
             encoder: bidirectional self-attention, `[L, n, n]` or `[L, H, n, n]` (reduced as `heads`
                 says), or a list with one such array per layer.
-            decoder: causal self-attention, in the same form.
+            decoder: causal self-attention, in the same form; see `causal`.
             cross: cross-attention `[L, m, n]` or `[L, H, m, n]`; needs `encoder` and `decoder`.
             tokens: names of the encoder's positions, or of the decoder's if there is no encoder;
                 default "0", "1", ...
@@ -176,6 +191,8 @@ class Trace:
             heads: "mean", "max", or "all" to keep every head.
             sinks: allow rows that sum to less than 1.
             text: the text that token spans refer to.
+            causal: False for a decoder whose positions read later ones too.
+            media: the images and clips that tokens are parts of.
             decides: per position of the last group, what it decides.
             provenance: whatever says where the arrays came from.
 
@@ -237,6 +254,8 @@ class Trace:
             sinks=sinks,
             dtype=dtype,
             text=text,
+            causal=causal,
+            media=tuple(media),
             provenance=provenance,
         )
 
@@ -273,6 +292,10 @@ class Trace:
         }
         for stack, vector in self.input_relevance.items():
             tensors[f"input_relevance/{stack}"] = np.ascontiguousarray(vector)
+        for number, medium in enumerate(self.media):
+            for part in ("thumbnail", "envelope"):
+                if getattr(medium, part) is not None:
+                    tensors[f"media/{number}/{part}"] = np.ascontiguousarray(getattr(medium, part))
         head = {
             "architecture": self.architecture,
             "encoder_tokens": [vars(token) for token in self.encoder_tokens],
@@ -285,6 +308,10 @@ class Trace:
             "dtype": self.dtype,
             "partial": self.partial,
             "text": self.text,
+            "causal": self.causal,
+            "media": [
+                {**vars(medium), "thumbnail": None, "envelope": None} for medium in self.media
+            ],  # their arrays are tensors
             "provenance": dict(self.provenance),
         }
         metadata = {"format": FORMAT, "version": str(VERSION), "trace": json.dumps(head)}
@@ -330,9 +357,14 @@ class Trace:
         """Puts a trace together from the metadata and tensors of a file."""
         parts: dict[str, dict[str, dict[int, NDArray[Any]]]] = {}
         relevance: dict[str, NDArray[Any]] = {}
+        pictures: dict[int, dict[str, NDArray[Any]]] = {}
         for key, tensor in tensors.items():
             if key.startswith("input_relevance/"):
                 relevance[key.split("/", 1)[1]] = tensor
+                continue
+            if key.startswith("media/"):
+                _, number, part = key.split("/")
+                pictures.setdefault(int(number), {})[part] = tensor
                 continue
             name, stack, index = key.rsplit("/", 2)
             parts.setdefault(name, {}).setdefault(stack, {})[int(index)] = tensor
@@ -343,8 +375,8 @@ class Trace:
         return cls(
             architecture=head["architecture"],
             records=records,
-            encoder_tokens=tuple(_token(item) for item in head["encoder_tokens"]),
-            decoder_tokens=tuple(_token(item) for item in head["decoder_tokens"]),
+            encoder_tokens=tuple(token_of(item) for item in head["encoder_tokens"]),
+            decoder_tokens=tuple(token_of(item) for item in head["decoder_tokens"]),
             heads=head["heads"],
             prompt=head["prompt"],
             decisions=tuple(decision_of(item) for item in head["decisions"]),
@@ -353,6 +385,11 @@ class Trace:
             dtype=head["dtype"],
             partial=tuple(head["partial"]),
             text=head["text"],
+            causal=head.get("causal", True),
+            media=tuple(
+                medium_of({**item, **pictures.get(number, {})})
+                for number, item in enumerate(head.get("media", ()))
+            ),
             input_relevance=relevance,
             provenance=head["provenance"],
         )
@@ -364,8 +401,19 @@ def decision_of(item: Mapping[str, Any]) -> Decision:
     return Decision(**{**item, "positions": tuple(item["positions"]), "weights": weights})
 
 
-def _token(item: dict[str, Any]) -> Token:
-    return Token(**{**item, "span": None if item["span"] is None else tuple(item["span"])})
+def medium_of(item: Mapping[str, Any]) -> Medium:
+    """A medium as it was before it went through JSON, its arrays put back."""
+    return Medium(**_paired(item, "grid", "size"))
+
+
+def token_of(item: Mapping[str, Any]) -> Token:
+    """A token as it was before it went through JSON."""
+    return Token(**_paired(item, "span", "patch", "time"))
+
+
+def _paired(item: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The same item with lists turned back into tuples; files of earlier versions have fewer names."""
+    return {**item, **{name: tuple(item[name]) for name in names if item.get(name) is not None}}
 
 
 def _tokens(names: Sequence[str | Token] | None, size: int, prompt: int | None = None) -> tuple[Token, ...]:
@@ -501,12 +549,12 @@ def _check_entries(trace: Trace, where: str, name: str, stack: str, layer: NDArr
         )
     if name not in SIGNED_RECORDS and layer.min() < 0:
         raise InputError(f"{where}: found a negative entry ({layer.min():.3g}); expected values from 0 up.")
-    if stack == "decoder":
+    if stack == "decoder" and trace.causal:
         above = np.triu_indices(layer.shape[-1], k=1)
         if np.any(layer[..., above[0], above[1]] != 0):
             raise InputError(
                 f"{where}: found weight on later positions; decoder self-attention must be causal. "
-                "Pass bidirectional attention as encoder=."
+                "Pass bidirectional attention as encoder=, or say causal=False."
             )
     if name in STOCHASTIC_RECORDS:
         slack = ROUNDING.get(trace.dtype, ROUNDING["float32"])

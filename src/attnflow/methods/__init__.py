@@ -186,6 +186,7 @@ def attribute(
         excluded_cost=np.array([row.excluded_cost for row in rows]) if out else None,
         notes=(*network.notes, *_notes(rows, method, decay, mu)),
         text=network.text,
+        media=network.media,
         provenance={
             **network.provenance,
             "attnflow": _version(),

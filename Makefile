@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 TEXT   ?= The movie was not bad at all, the acting is brilliant.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check format realmodels clean web web-test
+.PHONY: help demo test quick check bench format realmodels clean web web-test
 
 help:  ## List the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -40,6 +40,14 @@ check: $(VENV)/.test  ## Lint, format check and types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+$(VENV)/.bench: $(VENV)/.test
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,bench]'
+	$(BIN)/python -m pip install -q -c constraints.txt --no-deps annalog
+	@touch $@
+
+bench: $(VENV)/.bench  ## Measure speed and memory beside other solvers; rewrites docs/performance.md.
+	$(BIN)/python -m benchmarks.run
 
 format: $(VENV)/.test  ## Format and fix what lint can fix.
 	$(BIN)/ruff format .

@@ -1,136 +1,185 @@
-"""Time and accuracy of `method="central"` against cvxpy's best solver, as a Markdown table.
+"""The central flow beside cvxpy's solvers, and at sizes that they do not reach.
 
-    python benchmarks/central.py                # n=128 x 6, n=512 x 12 and comparisons on small networks
-    python benchmarks/central.py --quick        # leaves out n=512
-
-The comparison gives cvxpy the easy half of the task: the edges that vary, with constant edges fixed and
-numbers scaled. Its gap is measured the same way for both: the largest difference of any edge's flow from
-attnflow's, whose own certified gap stands beside it.
+cvxpy gets the easy half of the task: the edges that vary, with constant edges fixed and numbers scaled. Its gap
+is the largest difference of any edge's flow from attnflow's, whose own certified gap stands beside it and is
+far smaller. `python -m benchmarks.central SOLVER NETWORK N DEPTH` prints one rival's run as JSON.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import platform
+import json
+import sys
 import time
+from collections.abc import Iterator
+from typing import Any
 
-import cvxpy as cp
 import numpy as np
-from scipy.sparse import csr_matrix
 
-from attnflow.barrier.program import edges_of, full_flow, limit_program
-from attnflow.maxflow import Solver
-from attnflow.maxflow.graph import INFINITE
 from attnflow.methods.central import central_flow
 from attnflow.network import FlowNetwork
+from benchmarks import attention, flow
+from benchmarks.measure import apart, once, timed
+from benchmarks.rows import Row
+
+#: Seconds that a rival may take.
+LIMIT = 420.0
+SOLVERS: dict[str, dict[str, float]] = {
+    "CLARABEL": {"tol_gap_abs": 1e-9, "tol_gap_rel": 1e-9, "tol_feas": 1e-9},
+    "SCS": {"eps_abs": 1e-9, "eps_rel": 1e-9, "max_iters": 20_000},
+}
 
 
-def attention(n: int, depth: int, sharpness: float = 2.0) -> np.ndarray:
-    rng = np.random.default_rng(0)
-    A = np.exp(sharpness * rng.standard_normal((depth, n, n)))
-    return A / A.sum(axis=-1, keepdims=True)
+def rows(quick: bool) -> Iterator[Row]:
+    central_flow(FlowNetwork.encoder(np.full((2, 2, 2), 0.5)), 0)
+    if not quick:
+        central_flow(attention.encoder(2, 300), 5)  # compiles what large blocks take
+    yield from versus(
+        "encoder, residual 0.5", 32 if quick else 64, 6, None, tuple(SOLVERS) if quick else ("CLARABEL",)
+    )
+    for name in NETWORKS:
+        if not quick or name == "encoder, residual 0.5":
+            yield from alone(name, 128, 6, None)
+    if not quick:
+        yield from versus("encoder, residual 0.5", 128, 6, 100, ("CLARABEL",))
+        for name in NETWORKS:
+            yield from alone(name, 512, 12, 60)
+        yield from found("MiniLM, n=128, [CLS]", flow.minilm(128), 0)
 
 
-def networks(n: int, depth: int) -> dict[str, FlowNetwork]:
-    A = attention(n, depth)
-    causal = np.tril(A) / np.tril(A).sum(axis=-1, keepdims=True)
-    eye = np.eye(n)
-    opened = np.where(eye > 0, np.inf, A)
-    opened[0, 0, 0] = 0.1  # the target's own column
-    return {
-        "encoder, residual 0.5": FlowNetwork.encoder(0.5 * A + 0.5 * eye),
-        "encoder, open residual": FlowNetwork.encoder(opened),
-        "decoder, closed": FlowNetwork.decoder(0.5 * causal + 0.5 * eye, prompt=n // 2, prefix="closed"),
-        "encoder-decoder": FlowNetwork.encoder_decoder(
-            0.5 * A + 0.5 * eye, 0.5 * causal + 0.5 * eye, 0.5 * A, cross_residual=0.5
-        ),
-    }
+def alone(name: str, n: int, depth: int, goal: float | None) -> Iterator[Row]:
+    network, target = NETWORKS[name](n, depth)
+    yield from found(f"{name}, n={n} x {depth}", network, target, goal)
 
 
-def timed(network: FlowNetwork, target: int, repeat: int = 3) -> tuple[float, object]:
-    best = np.inf
+def found(case: str, network: FlowNetwork, target: int, goal: float | None = None) -> Iterator[Row]:
     network._graph  # noqa: B018 - lowered once for every method
-    for _ in range(repeat):
-        begin = time.perf_counter()
-        found = central_flow(network, target)
-        best = min(best, time.perf_counter() - begin)
-    return best, found
+    runs = timed(lambda: central_flow(network, target), 3, 30)
+    centre = runs.answer
+    note = f"{centre.steps} Newton steps, gap {centre.gap / centre.value:.0e} of v(N)"
+    yield Row(case, "attnflow, one thread", runs.median, "s", most=goal, note=note)
 
 
-def by_cvxpy(network: FlowNetwork, target: int, name: str, options: dict) -> tuple[float, float]:
-    """Seconds and largest error of an edge's flow."""
+def versus(name: str, n: int, depth: int, goal: float | None, solvers: tuple[str, ...]) -> Iterator[Row]:
+    network, target = NETWORKS[name](n, depth)
+    case = f"{name}, n={n} x {depth}"
+    network._graph  # noqa: B018
+    before = timed(lambda: central_flow(network, target), 3, 30)
+    theirs = {}
+    for solver in solvers:
+        answer = apart("benchmarks.central", solver, name, n, depth, limit=LIMIT)
+        if answer is None:
+            yield Row(case, f"cvxpy, {solver}", None, "s", note=f"stopped after {LIMIT:.0f} s")
+            theirs[solver] = LIMIT
+            continue
+        yield Row(case, f"cvxpy, {solver}", answer["seconds"], "s", note=answer["note"])
+        if answer["solved"]:
+            theirs[solver] = answer["seconds"]
+    again = timed(lambda: central_flow(network, target), 3, 30)
+    own = min(before.median, again.median)
+    note = f"gap {before.answer.gap:.0e}, certified"
+    yield Row(case, "attnflow, one thread", own, "s", note=note)
+    if theirs:
+        best = min(theirs, key=lambda solver: theirs[solver])
+        note = "a lower bound" if theirs[best] == LIMIT else ""
+        yield Row(case, "best of cvxpy's / attnflow", theirs[best] / own, "x", least=goal, note=note)
+
+
+def _encoder(n: int, depth: int) -> tuple[FlowNetwork, int]:
+    return attention.encoder(depth, n), n // 2
+
+
+def _noise(n: int, depth: int) -> tuple[FlowNetwork, int]:
+    """Rows without any structure: the most edges that differ between maximum flows."""
+    A = np.exp(2.0 * np.random.default_rng(0).standard_normal((depth, n, n)))
+    return FlowNetwork.encoder(attention.with_residual(A / A.sum(axis=-1, keepdims=True))), 0
+
+
+def _opened(n: int, depth: int) -> tuple[FlowNetwork, int]:
+    return attention.opened(attention.encoder(depth, n)), n // 2
+
+
+def _decoder(n: int, depth: int) -> tuple[FlowNetwork, int]:
+    return attention.decoder(depth, n), n - 1
+
+
+def _closed(n: int, depth: int) -> tuple[FlowNetwork, int]:
+    A = attention.with_residual(attention.attention(depth, n, causal=True))
+    return FlowNetwork.decoder(A, prompt=n // 2, prefix="closed"), n - 1
+
+
+def _encoder_decoder(n: int, depth: int) -> tuple[FlowNetwork, int]:
+    A = attention.with_residual(attention.attention(depth, n))
+    causal = attention.with_residual(attention.attention(depth, n, causal=True, seed=1))
+    cross = 0.5 * attention.attention(depth, n, seed=2)
+    return FlowNetwork.encoder_decoder(A, causal, cross, cross_residual=0.5), n - 1
+
+
+NETWORKS: dict[str, Any] = {
+    "encoder, residual 0.5": _encoder,
+    "unstructured rows, residual 0.5": _noise,
+    "encoder, open residual": _opened,
+    "decoder": _decoder,
+    "decoder, closed": _closed,
+    "encoder-decoder": _encoder_decoder,
+}
+
+
+def by_cvxpy(network: FlowNetwork, target: int, name: str) -> dict[str, Any]:
+    """Seconds of a rival, and how far its flow is from ours."""
+    import cvxpy as cp
+    from scipy.sparse import csr_matrix
+
+    from attnflow.barrier.program import edges_of, full_flow, limit_program
+    from attnflow.maxflow import Solver
+    from attnflow.maxflow.graph import INFINITE
+
     solver = Solver(network, target)
     edges = edges_of(solver)
     _, units, _ = solver.flow(dict.fromkeys(range(solver.players), INFINITE))
     program = limit_program(edges, full_flow(edges, units))
-    ours = np.concatenate(
-        [part.T.ravel() if part.ndim == 2 else part for part in central_flow(network, target).flows]
-    )
+    ours = np.concatenate([p.T.ravel() if p.ndim == 2 else p for p in central_flow(network, target).flows])
     own = program.index < edges.own
     finite = np.isfinite(program.capacity)
     count = program.index.size
+    free = np.isnan(program.potential)
     balance = csr_matrix(
         (
             np.concatenate([np.ones(count), -np.ones(count)]),
             (np.concatenate([program.tail, program.head]), np.tile(np.arange(count), 2)),
         ),
         shape=(program.nodes, count),
-    )[np.isnan(program.potential)]
+    )[free]
     x = cp.Variable(count)
     f = np.flatnonzero(finite)
     objective = cp.sum(cp.log(x[f])) + cp.sum(cp.log(program.capacity[f] - x[f]))
-    constraints = [balance @ x == program.supply[np.isnan(program.potential)]]
+    constraints = [balance @ x == program.supply[free]]
     if not finite.all():
         constraints.append(x[np.flatnonzero(~finite)] >= 0)
     problem = cp.Problem(cp.Maximize(objective), constraints)
     begin = time.perf_counter()
+    status = "optimal"
     try:
-        problem.solve(solver=name, **options)
-    except cp.error.SolverError:
-        return time.perf_counter() - begin, np.nan
+        problem.solve(solver=name, **SOLVERS[name])
+        status = problem.status
+    except cp.error.SolverError as error:
+        status = str(error).split(".")[0]
     seconds = time.perf_counter() - begin
     if x.value is None:
-        return seconds, np.nan
+        return {"seconds": seconds, "solved": False, "note": status}
     theirs = x.value * float(solver.graph.value(2.0**program.exponent))
-    return seconds, float(np.abs(theirs[own] - ours[program.index[own]]).max())
-
-
-SOLVERS = {
-    "CLARABEL": {"tol_gap_abs": 1e-13, "tol_gap_rel": 1e-13, "tol_feas": 1e-13, "max_iter": 500},
-    "SCS": {"eps_abs": 1e-9, "eps_rel": 1e-9, "max_iters": 20_000},
-}
+    error = float(np.abs(theirs[own] - ours[program.index[own]]).max())
+    return {
+        "seconds": seconds,
+        "solved": True,
+        "note": f"{status}, largest error of an edge {error:.0e}, {count} edges",
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true")
-    arguments = parser.parse_args()
-    central_flow(FlowNetwork.encoder(np.full((2, 2, 2), 0.5)), 0)  # compile
-
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; seconds per target.\n")
-    print("| network | n x layers | seconds | Newton steps | certified gap / v(N) |")
-    print("|---|---|---|---|---|")
-    for n, depth in ((128, 6),) if arguments.quick else ((128, 6), (512, 12)):
-        for name, network in networks(n, depth).items():
-            seconds, found = timed(network, 0 if name.startswith("encoder,") else n - 1, 3 if n < 300 else 1)
-            print(
-                f"| {name} | {n} x {depth} | {seconds:.2f} | {found.steps} | {found.gap / found.value:.0e} |",
-                flush=True,
-            )
-    print("\n| network | n x layers | attnflow s | gap | solver | s | largest error of an edge |")
-    print("|---|---|---|---|---|---|---|")
-    for n, depth in ((8, 3), (32, 4), (64, 6)):
-        for name, network in networks(n, depth).items():
-            target = 0 if name.startswith("encoder,") else n - 1
-            seconds, found = timed(network, target)
-            for solver in ("CLARABEL",) if n > 8 else SOLVERS:
-                theirs, error = by_cvxpy(network, target, solver, SOLVERS[solver])
-                print(
-                    f"| {name} | {n} x {depth} | {seconds:.3f} | {found.gap:.0e} "
-                    f"| {solver} | {theirs:.2f} | {error:.0e} |",
-                    flush=True,
-                )
+    solver, name, n, depth = sys.argv[1:]
+    network, target = NETWORKS[name](int(n), int(depth))
+    once(lambda: central_flow(network, target))
+    print(json.dumps(by_cvxpy(network, target, solver)))
 
 
 if __name__ == "__main__":

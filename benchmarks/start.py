@@ -1,0 +1,98 @@
+"""What it costs to start: `import attnflow` beside `import numpy`, and compiling every kernel once.
+
+`python -m benchmarks.start` prints the compile time of every kernel as JSON; it wants an empty
+NUMBA_CACHE_DIR.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+
+from benchmarks.measure import Timed, ratio
+from benchmarks.rows import Row
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    commands = {name: f"import {name}" if name else "pass" for name in ("", "numpy", "attnflow")}
+    found: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(5 if quick else 15):
+        for name, command in commands.items():
+            begin = time.perf_counter()
+            subprocess.run([sys.executable, "-c", command], check=True)
+            found[name].append(time.perf_counter() - begin)
+    empty, numpy, own = (Timed(tuple(found[name])) for name in commands)
+    case = "whole process"
+    yield Row(case, "python -c pass", empty.median, "s")
+    yield Row(case, "import numpy", numpy.median, "s")
+    yield Row(case, "import attnflow", own.median, "s")
+    yield Row(case, "import attnflow / import numpy", ratio(own, numpy), "x", most=2)
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import attnflow, sys; print(len(sys.modules), 'numpy' in sys.modules)"],
+        capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    yield Row(case, "modules after import attnflow", float(loaded[0]), note=f"numpy among them: {loaded[1]}")
+    times = compiled()
+    case = "compiling, empty cache"
+    kernels = times.pop("kernels")
+    yield Row(case, "every kernel of the solver and of central, processor time", times["cpu"], "s", most=20)
+    yield Row(case, "the solver's alone, processor time", times["solver"], "s")
+    slowest = sorted(kernels.items(), key=lambda item: -item[1])[:6]
+    for name, seconds in slowest:
+        yield Row(case, f"kernel {name}", seconds, "s")
+    again = times["cached"]
+    yield Row("compiled before", "reading all kernels from the cache, processor time", again, "s")
+
+
+def compiled() -> dict[str, object]:
+    """Compiles everything in a process with an empty cache, then reads it back in another."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
+        first, second = (
+            json.loads(
+                subprocess.run(
+                    [sys.executable, "-m", "benchmarks.start"],
+                    capture_output=True, text=True, check=True, env=environment,
+                ).stdout.splitlines()[-1]
+            )
+            for _ in range(2)
+        )  # fmt: skip
+    return {**first, "cached": second["cpu"]}
+
+
+def compile_all() -> dict[str, object]:
+    from numba.core import event
+
+    spent: dict[str, float] = {}
+    stack: list[list[float | str]] = []
+
+    class Clock(event.Listener):
+        def on_start(self, found: event.Event) -> None:
+            stack.append([found.data["dispatcher"].py_func.__qualname__, time.process_time(), 0.0])
+
+        def on_end(self, found: event.Event) -> None:
+            name, begin, inner = stack.pop()
+            took = time.process_time() - begin  # type: ignore[operator]
+            spent[name] = spent.get(name, 0.0) + took - inner  # type: ignore[index, arg-type, operator]
+            if stack:
+                stack[-1][2] += took  # type: ignore[operator]
+
+    import numba  # noqa: F401 - its own import is not compiling
+
+    from attnflow.maxflow.compilation import compile_kernels
+
+    event.register("numba:compile", Clock())
+    begin = time.process_time()
+    compile_kernels()
+    solver = time.process_time() - begin
+    compile_kernels(barrier=True)
+    return {"cpu": time.process_time() - begin, "solver": solver, "kernels": spent}
+
+
+if __name__ == "__main__":
+    print(json.dumps(compile_all()))

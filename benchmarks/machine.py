@@ -12,10 +12,9 @@ import numpy as np
 
 from benchmarks.measure import timed
 
-PACKAGES = (
-    "attnflow", "numpy", "numba", "torch", "transformers", "scipy", "igraph", "ortools", "networkx", "cvxpy", "clarabel",
-    "scs",
-)  # fmt: skip
+PACKAGES = tuple(
+    "attnflow numpy numba torch transformers scipy igraph ortools networkx cvxpy clarabel scs".split()
+)
 
 
 def describe() -> dict[str, object]:

@@ -7,12 +7,6 @@ python -m benchmarks.run flow central          # some sections; the others keep 
 
 from __future__ import annotations
 
-import os
-
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
 import argparse
 import importlib
 import json
@@ -72,10 +66,7 @@ def section(name: str, quick: bool) -> dict[str, Any]:
     begin = time.perf_counter()
     print(f"\n## {SECTIONS[name]}\n", flush=True)
     before = machine.describe()
-    rows = []
-    module = importlib.import_module(f"benchmarks.{name}")
-    for row in _each(module.rows(quick)):
-        rows.append(row)
+    rows = list(_each(importlib.import_module(f"benchmarks.{name}").rows(quick)))
     seconds = time.perf_counter() - begin
     print(f"({seconds:.0f} s)")
     return {
@@ -112,8 +103,8 @@ def _machine(part: dict[str, Any]) -> str:
     box = part["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in box["versions"].items() if number)
     return (
-        f"{part['date']}; {box['processor']}, {box['cores']} cores, {box['memory_gb']:.0f} GB; load average at the start "
-        f"{box['load']}; Python {box['python']}, {versions}. {part['seconds']:.0f} s."
+        f"{part['date']}; {box['processor']}, {box['cores']} cores, {box['memory_gb']:.0f} GB; load average at "
+        f"the start {box['load']}; Python {box['python']}, {versions}. {part['seconds']:.0f} s."
     )
 
 

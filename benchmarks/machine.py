@@ -13,7 +13,20 @@ import numpy as np
 from benchmarks.measure import timed
 
 PACKAGES = tuple(
-    "attnflow numpy numba torch transformers scipy igraph ortools networkx cvxpy clarabel scs".split()
+    [
+        "attnflow",
+        "numpy",
+        "numba",
+        "torch",
+        "transformers",
+        "scipy",
+        "igraph",
+        "ortools",
+        "networkx",
+        "cvxpy",
+        "clarabel",
+        "scs",
+    ]
 )
 
 

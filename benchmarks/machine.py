@@ -12,21 +12,9 @@ import numpy as np
 
 from benchmarks.measure import timed
 
-PACKAGES = tuple(
-    [
-        "attnflow",
-        "numpy",
-        "numba",
-        "torch",
-        "transformers",
-        "scipy",
-        "igraph",
-        "ortools",
-        "networkx",
-        "cvxpy",
-        "clarabel",
-        "scs",
-    ]
+PACKAGES = (
+    *("attnflow", "numpy", "numba", "torch", "transformers"),
+    *("scipy", "igraph", "ortools", "networkx", "cvxpy", "clarabel", "scs"),
 )
 
 

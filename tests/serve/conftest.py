@@ -1,0 +1,96 @@
+import threading
+import time
+
+import pytest
+
+pytest.importorskip("fastapi")
+pytest.importorskip("torch")
+
+from fastapi.testclient import TestClient
+
+import tiny
+from attnflow.serve.app import create_app
+from attnflow.serve.settings import Limits, Settings
+
+TEXT = "the quick brown fox jumps over the lazy dog"
+HOST = "http://localhost"
+
+
+@pytest.fixture(scope="session")
+def loaded():
+    """Tiny models by place, built once."""
+    return {
+        "classifier": (tiny.build("bert-class"), tiny.wordpiece()),
+        "writer": (tiny.build("gpt2", n_positions=300), tiny.byte_bpe()),
+    }
+
+
+class Loader:
+    """Loads tiny models, and says which and when."""
+
+    def __init__(self, loaded):
+        self.loaded, self.places, self.at_once, self.lock = loaded, [], 0, threading.Lock()
+
+    def __call__(self, place):
+        assert self.lock.acquire(blocking=False), "two models are loaded at once"
+        try:
+            time.sleep(0.02)
+            self.places.append(place)
+            return self.loaded[place]
+        finally:
+            self.lock.release()
+
+
+@pytest.fixture
+def loader(loaded):
+    return Loader(loaded)
+
+
+@pytest.fixture
+def serve(loader, tmp_path):
+    """Starts servers on one results folder; each is stopped at the end of its `with`."""
+
+    def start(*, results=tmp_path / "results", limits=None, **options):
+        settings = Settings(
+            models={"classifier": "classifier", "writer": "writer"},
+            results=results,
+            limits=Limits(**(limits or {})),
+            threads=1,
+            **options,
+        )
+        return TestClient(create_app(settings, loader), base_url=HOST)
+
+    return start
+
+
+@pytest.fixture
+def client(serve):
+    with serve() as client:
+        yield client
+
+
+def explained(client, **options):
+    """The job that a request leaves when it is over."""
+    body = {"model": "classifier", "text": TEXT, "method": "flow", **options}
+    answer = client.post("/api/explain?wait=60", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def endless(client, **options):
+    """Starts a job that samples until it is stopped."""
+    body = {"model": "writer", "text": (TEXT + " ") * 3, "method": "shapley", "stderr": 0.0005, **options}
+    answer = client.post("/api/explain?wait=0.3", json=body)
+    assert answer.status_code == 202, answer.text
+    return answer.json()["id"]
+
+
+def until(check, seconds=30.0):
+    """Waits until `check` returns something true, and returns it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = check()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError("it did not happen")

@@ -7,13 +7,11 @@ pytest.importorskip("fastapi")
 pytest.importorskip("torch")
 
 from fastapi.testclient import TestClient
+from serving import HOST
 
 import tiny
 from attnflow.serve.app import create_app
 from attnflow.serve.settings import Limits, Settings
-
-TEXT = "the quick brown fox jumps over the lazy dog"
-HOST = "http://localhost"
 
 
 @pytest.fixture(scope="session")
@@ -67,30 +65,3 @@ def serve(loader, tmp_path):
 def client(serve):
     with serve() as client:
         yield client
-
-
-def explained(client, **options):
-    """The job that a request leaves when it is over."""
-    body = {"model": "classifier", "text": TEXT, "method": "flow", **options}
-    answer = client.post("/api/explain?wait=60", json=body)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def endless(client, **options):
-    """Starts a job that samples until it is stopped."""
-    body = {"model": "writer", "text": (TEXT + " ") * 3, "method": "shapley", "stderr": 0.0005, **options}
-    answer = client.post("/api/explain?wait=0.3", json=body)
-    assert answer.status_code == 202, answer.text
-    return answer.json()["id"]
-
-
-def until(check, seconds=30.0):
-    """Waits until `check` returns something true, and returns it."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = check()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError("it did not happen")

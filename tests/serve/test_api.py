@@ -5,11 +5,11 @@ import threading
 
 import numpy as np
 import pytest
+from serving import HOST, TEXT, endless, explained, until
 
 import attnflow
 import tiny
 from attnflow import Attribution, Comparison
-from conftest import HOST, TEXT, endless, explained, until
 
 
 def said(answer, status):

@@ -4,10 +4,10 @@ import threading
 
 import pytest
 import torch
+from serving import until
 
 from attnflow.errors import OptionError
 from attnflow.serve.catalogue import Catalogue
-from conftest import until
 
 
 class Model(torch.nn.Module):

@@ -185,6 +185,33 @@ def test_quiet_prints_nothing(calls, tmp_path):
     assert (tmp_path / "p.html").exists()
 
 
+def test_figures(calls, tmp_path):
+    paths = {name: tmp_path / f"a.{name}" for name in ("svg", "pdf", "png")}
+    files = [part for name, path in paths.items() for part in (f"--{name}", str(path))]
+    result = run("explain", "minilm", "T", "--figure", "bounds", *files)
+    assert ">interval over all maximum flows</text>" in paths["svg"].read_text(encoding="utf-8")
+    assert paths["pdf"].read_bytes().startswith(b"%PDF")
+    assert paths["png"].read_bytes().startswith(b"\x89PNG")
+    assert all(f"Wrote {path}" in result.stderr for path in paths.values())
+    run("explain", "minilm", "T", "--quiet", "--capacity", "attention,norm", "--svg", str(paths["svg"]))
+    assert paths["svg"].read_text(encoding="utf-8").count(">brilliant</text>") == 2
+
+
+def test_a_figure_that_cannot_be_drawn_is_refused(calls, tmp_path, monkeypatch):
+    path = tmp_path / "a.svg"
+    for arguments in (["--figure", "flow"], ["--figure", "bounds", "--no-bounds", "--svg", str(path)]):
+        result = run("explain", "minilm", "T", *arguments)
+        assert (result.exit_code, "--figure" in result.stderr) == (2, True)
+    result = run("explain", "minilm", "T", "--quiet", "--figure", "flow", "--svg", str(path))
+    assert (result.exit_code, "without its network" in result.stderr) == (1, True)
+    calls.clear()
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    result = run("explain", "minilm", "T", "--svg", str(path))
+    assert (result.exit_code, "attnflow[plot]" in result.stderr) == (1, True)
+    assert calls == []  # refused before anything was computed
+    assert not path.exists()
+
+
 def test_bounds_and_top_reach_the_view(calls):
     assert "bottleneck" not in run("explain", "minilm", "T").stdout
     shown = run("explain", "minilm", "T", "--bounds", "--top", "2", env={"COLUMNS": "120"}).stdout

@@ -20,6 +20,7 @@ from attnflow.media import Medium
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
+    from matplotlib.axes import Axes
 
     from attnflow.maxflow import MaxFlow
     from attnflow.network import FlowNetwork
@@ -390,6 +391,47 @@ class Attribution:
         from attnflow.view.terminal import show
 
         show(self, bounds=bounds, top=top, width=width)
+
+    def plot(
+        self,
+        kind: str | None = None,
+        *,
+        ax: Axes | None = None,
+        target: int | Sequence[int] | None = None,
+        player: int | None = None,
+        top: int | None = None,
+        hide: float | None = None,
+        special: bool | None = None,
+        figsize: tuple[float, float] | None = None,
+        path: str | os.PathLike[str] | None = None,
+    ) -> Axes:
+        """Draws the result with matplotlib, in the colours of the style in force.
+
+        Args:
+            kind: "tokens": the text shaded by score. "flow": a realised flow as ribbons, layers as columns. "matrix":
+                targets by players. "bounds": scores in their intervals. None: "tokens" for one target, else "matrix".
+            ax: axes to draw into; None: a new figure, as high as it needs.
+            target: position of the target, for every kind but "matrix"; may be left out if there is only one.
+            player: for "flow" and method "flow", whose scores are flows of their own: the player whose flow is drawn;
+                None: the highest-scoring.
+            top: for "flow" and "bounds": rows at most, default 40.
+            hide: for "flow": the weakest ribbons are left out up to this share of all flow, default 0.05.
+            special: for "tokens" and "matrix": shade special tokens too.
+            figsize: of a new figure, in inches.
+            path: also write the figure to this file, by its ending SVG, PDF or PNG, with text as text.
+
+        Returns:
+            The axes.
+
+        Raises:
+            OptionError: an unknown kind, an option that it does not take, or a result that it cannot show: no
+                bounds, no network, scores that no flow stands for.
+            MissingExtraError: matplotlib is not installed.
+        """
+        from attnflow.view.figure import plot
+
+        options = {"target": target, "player": player, "top": top, "hide": hide, "special": special}
+        return plot(self, kind, ax=ax, figsize=figsize, path=path, **options)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Writes one self-contained page: no requests, opens from disk, light and dark."""

@@ -48,6 +48,15 @@ class Baseline(StrEnum):
     zero = "zero"
 
 
+class Figure(StrEnum):
+    """Kind of figure."""
+
+    tokens = "tokens"
+    flow = "flow"
+    matrix = "matrix"
+    bounds = "bounds"
+
+
 class Prefix(StrEnum):
     """What generated tokens are."""
 
@@ -61,6 +70,8 @@ EPILOG = """
 `attnflow explain sentiment "The movie was not bad at all." --capacity relevance --method flow`
 
 `attnflow explain sentiment "The movie was not bad." --players words --bounds --html page.html`
+
+`attnflow explain sentiment "The movie was not bad." --players words --figure flow --svg flow.svg`
 
 `attnflow explain ./my-gpt "The keys to the cabinet" --generate 5 --target -1`
 
@@ -324,6 +335,27 @@ def explain(
             metavar="FILE", dir_okay=False, help="Also write a self-contained page.", rich_help_panel=OUT
         ),
     ] = None,
+    svg: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help="Also write a figure as SVG.", rich_help_panel=OUT),
+    ] = None,
+    pdf: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help="Also write a figure as PDF.", rich_help_panel=OUT),
+    ] = None,
+    png: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help="Also write a figure as PNG.", rich_help_panel=OUT),
+    ] = None,
+    figure: Annotated[
+        Figure | None,
+        typer.Option(
+            help="What --svg, --pdf and --png draw: the text shaded by score, the flow as ribbons through the layers, "
+            "targets by players, or intervals. Default: `tokens`; `matrix` for several targets.",
+            show_default=False,
+            rich_help_panel=OUT,
+        ),
+    ] = None,
     json: Annotated[
         Path | None,
         typer.Option(
@@ -372,7 +404,14 @@ def explain(
         raise typer.BadParameter(
             "a comparison shows no intervals: ask for one method and capacity.", param_hint="--bounds"
         )
-    for name, path in (("--html", html), ("--json", json), ("--trace", trace)):
+    pictures = {"svg": svg, "pdf": pdf, "png": png}
+    if figure is not None and not any(pictures.values()):
+        raise typer.BadParameter("needs --svg, --pdf or --png to draw to.", param_hint="--figure")
+    if figure is Figure.bounds and bounds is False:
+        raise typer.BadParameter("--no-bounds leaves nothing to draw.", param_hint="--figure")
+    files = {"--html": html, "--json": json, "--trace": trace}
+    files |= {f"--{name}": path for name, path in pictures.items()}
+    for name, path in files.items():
         if path is not None and not path.absolute().parent.is_dir():
             raise typer.BadParameter(f"there is no folder {str(path.absolute().parent)!r}.", param_hint=name)
     if (text is None) == (chat is None):
@@ -405,6 +444,7 @@ def explain(
         from attnflow.comparison import Comparison
         from attnflow.view.progress import progress_bars
 
+        draw = _drawing(None if figure is None else str(figure)) if any(pictures.values()) else None
         source = _read(text) if text is not None else _messages(chat)
         with progress_bars(quiet) as progress:
             answer = _explain(model, source, wanted, trace, options, progress)
@@ -416,8 +456,11 @@ def explain(
         for path, write in ((html, answer.to_html), (json, answer.save)):
             if path is not None:
                 write(path)
+        for name, path in pictures.items():
+            if path is not None and draw is not None:
+                draw(answer, name, path)
         if not quiet:
-            for path in (html, json, trace):
+            for path in files.values():
                 if path is not None:
                     typer.echo(f"Wrote {path}", err=True)
 
@@ -623,6 +666,19 @@ def _explain(
     if "tokenizer" in loaded:  # a model handed over loaded has forgotten what the user called it
         results = [replace(result, provenance={**result.provenance, "model": model}) for result in results]
     return Comparison(tuple(results)) if isinstance(rows[0], Comparison) else results[0]
+
+
+def _drawing(kind: str | None) -> Callable[[Attribution | Comparison, str, Path], None]:
+    """What writes a figure; made before anything is computed, so that it is refused before."""
+    from attnflow.files import write_whole
+    from attnflow.view.figure import check_matplotlib, written
+
+    check_matplotlib()
+
+    def draw(answer: Attribution | Comparison, format: str, path: Path) -> None:
+        write_whole(path, written(answer, format, kind))
+
+    return draw
 
 
 def _of_one_target(

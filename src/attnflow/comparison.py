@@ -22,6 +22,7 @@ from attnflow.errors import FormatError, OptionError, unknown_name
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
+    from matplotlib.axes import Axes
 
 FORMAT = "attnflow-comparison"
 VERSION = 1
@@ -228,6 +229,40 @@ class Comparison(Sequence[Attribution]):
         from attnflow.view.comparison import show
 
         show(self, top=top, width=width)
+
+    def plot(
+        self,
+        kind: str | None = None,
+        *,
+        target: int | Sequence[int] | None = None,
+        top: int | None = None,
+        hide: float | None = None,
+        special: bool | None = None,
+        figsize: tuple[float, float] | None = None,
+        path: str | os.PathLike[str] | None = None,
+    ) -> list[Axes]:
+        """Draws the results with matplotlib, one under the other on a figure of their own.
+
+        Args:
+            kind: as in `Attribution.plot`, and so are the other options.
+            target: position of the target, for every kind but "matrix".
+            top: rows at most.
+            hide: for "flow": share of all flow that the weakest ribbons, left out, may carry.
+            special: shade special tokens too.
+            figsize: of the figure, in inches.
+            path: also write the figure to this file.
+
+        Returns:
+            An axes for each result.
+
+        Raises:
+            OptionError: as in `Attribution.plot`.
+            MissingExtraError: matplotlib is not installed.
+        """
+        from attnflow.view.figure import plot_several
+
+        options = {"target": target, "top": top, "hide": hide, "special": special}
+        return plot_several(self, kind, figsize=figsize, path=path, **options)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Writes one self-contained page: no requests, opens from disk, light and dark."""

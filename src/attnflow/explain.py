@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from attnflow.attribution import Attribution
 from attnflow.capture.chat import is_chat
 from attnflow.comparison import Comparison
 from attnflow.errors import InputError, OptionError
+from attnflow.media import is_medium
 from attnflow.trace import GRADIENT_RECORDS
 
 Progress = Callable[[str, int, int | None], None]
@@ -25,6 +26,9 @@ def explain(
     text: str | Chat | Sequence[str | Chat] | None = None,
     *,
     tokenizer: Any = None,
+    image: Any = None,
+    audio: Any = None,
+    processor: Any = None,
     inputs: Mapping[str, Any] | None = None,
     method: str | Sequence[str] | None = None,
     capacity: str | Sequence[str] | None = None,
@@ -64,7 +68,10 @@ def explain(
         model: a transformers model, a local directory, the name of a bundled model, or a hub id.
         text: the input: a text, or a chat as a list of messages with `role` and `content`, see `capture`. A list of
             texts or of chats gives a list of results.
-        tokenizer: for a loaded model; default the one it was loaded with.
+        tokenizer: for a loaded model; default the one it was loaded with. A processor does too.
+        image: a picture to explain, alone or within a text: a PIL image, a path or an array; see `capture`.
+        audio: a clip to explain: a path, or `(samples, rate)`; see `capture`.
+        processor: what preprocesses them; default the one the model was loaded with.
         inputs: keyword tensors for the model instead of text.
         method: "shapley" (default), "flow", "rollout" or "attention"; a list of methods gives a
             Comparison on the same trace.
@@ -128,7 +135,7 @@ def explain(
         "baseline": baseline,
     }
     _check_question(question, capacities, names)
-    if not (text is None or isinstance(text, str) or is_chat(text)):
+    if not (text is None or isinstance(text, str) or is_chat(text) or is_medium(text)):
         return _each(text, model, tokenizer, trust_remote_code, {**_options(locals()), "inputs": inputs})
 
     from attnflow.capture import capture_targets
@@ -139,8 +146,11 @@ def explain(
     single = target if target is None or isinstance(target, str) else [target]
     traces = capture_targets(
         model,
-        text,
+        cast("str | Chat | None", text),
         tokenizer=tokenizer,
+        image=image,
+        audio=audio,
+        processor=processor,
         inputs=inputs,
         target_text=target_text,
         generate=generate,
@@ -236,7 +246,8 @@ def _each(
     items = list(texts)
     if not items:
         raise InputError("An empty list of texts: nothing to explain.")
-    wrong = next((item for item in items if not isinstance(item, str) and not is_chat(item)), None)
+    known = (isinstance(item, str) or is_chat(item) or is_medium(item) for item in items)
+    wrong = next((item for item, fits in zip(items, known) if not fits), None)
     if wrong is not None:
         what = "a message" if isinstance(wrong, Mapping) else type(wrong).__name__
         raise InputError(f"Expected a list of texts, or a list of messages, found {what} among others.")

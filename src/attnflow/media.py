@@ -10,10 +10,11 @@ several media, one for each grid.
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -54,9 +55,9 @@ class Medium:
     name: str = "image"
     grid: tuple[int, int] | None = None
     size: tuple[int, int] | None = None
-    thumbnail: NDArray[np.uint8] | None = None
+    thumbnail: NDArray[np.uint8] | None = field(default=None, repr=False)
     duration: float | None = None
-    envelope: NDArray[np.float32] | None = None
+    envelope: NDArray[np.float32] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.kind not in ("image", "audio"):
@@ -128,6 +129,19 @@ def check_places(media: Sequence[Medium], tokens: Iterable[Any]) -> None:
             )
 
 
+def is_medium(value: object) -> bool:
+    """Whether a value can only be a picture or a clip: an array, a PIL image, a path object, samples with their rate.
+
+    A string is text, though it may name a file where a model reads no text.
+    """
+    if isinstance(value, tuple) and len(value) == 2:
+        return hasattr(value[0], "shape") and isinstance(value[1], (int, float, np.number))
+    if isinstance(value, Mapping):
+        return "array" in value and "sampling_rate" in value
+    own = type(value).__module__.split(".")[0] == "PIL"
+    return own or isinstance(value, os.PathLike) or (hasattr(value, "shape") and hasattr(value, "dtype"))
+
+
 # -- names -----------------------------------------------------------------------------------------------
 
 
@@ -148,8 +162,9 @@ def patches_name(cells: Sequence[Cell]) -> str:
 
 
 def time_name(start: float, end: float) -> str:
-    """What a stretch of time is called: "0.42-0.44 s"."""
-    return f"{start:.2f}-{end:.2f} s"
+    """What a stretch of time is called: "0.42-0.44 s", with more digits below 5 ms."""
+    digits = 2 if end - start > 0.0049 else 4
+    return f"{start:.{digits}f}-{end:.{digits}f} s"
 
 
 def joined(times: Sequence[Time]) -> Time | None:

@@ -235,7 +235,7 @@ SPOKEN = {
 def test_whisper_reads_features():
     model, features = whisper(), torch.randn(1, 4, 20)
     trace = capture(model, inputs={"input_features": features})
-    assert [token.text for token in trace.encoder_tokens] == [str(index) for index in range(10)]
+    assert [token.text for token in trace.encoder_tokens] == [f"frame {index}" for index in range(10)]
     assert trace.record("attention").cross[0].shape == (1, 10)
     trace = capture(model, inputs={"input_features": features}, generate=3)
     assert (trace.prompt, len(trace.decisions), len(trace.decoder_tokens)) == (1, 3, 3)

@@ -26,6 +26,9 @@ def capture(
     text: str | Sequence[Mapping[str, Any]] | None = None,
     *,
     tokenizer: Any = None,
+    image: Any = None,
+    audio: Any = None,
+    processor: Any = None,
     inputs: Mapping[str, Any] | None = None,
     target_text: str | None = None,
     generate: int = 0,
@@ -50,7 +53,13 @@ def capture(
             `role` and `content` (text, or a list of text parts). The tokenizer's chat template renders it, up to
             where the assistant's answer begins; a last message by the assistant is continued. A model that
             cannot generate, such as a classifier of chats, reads the finished chat.
-        tokenizer: for a loaded model; default the one at `model.name_or_path`.
+        tokenizer: for a loaded model; default the one at `model.name_or_path`. A processor does too.
+        image: a picture: a PIL image, a path, or an array `[height, width, 3]`, uint8 or floating from 0 to 1; for
+            models that read several within a text, a list. Alone, or beside a text or chat that says where it stands.
+            May also be given as `text`.
+        audio: a clip: a path, or `(samples, rate)`; resampled to what the model hears, never cut.
+        processor: what preprocesses them: a processor, image processor or feature extractor of transformers, or the
+            place of one; default the one at `model.name_or_path`.
         inputs: keyword tensors of the model instead of text, batch of one. Padding, as `attention_mask`
             says, is run as given and then cropped; a prompt that is continued loses it before.
             `decoder_input_ids` are used as given. Without a tokenizer tokens are named by id.
@@ -99,6 +108,9 @@ def capture(
         model,
         text,
         tokenizer=tokenizer,
+        image=image,
+        audio=audio,
+        processor=processor,
         inputs=inputs,
         target_text=target_text,
         generate=generate,
@@ -129,6 +141,9 @@ def capture_targets(
     text: str | Sequence[Mapping[str, Any]] | None = None,
     *,
     tokenizer: Any = None,
+    image: Any = None,
+    audio: Any = None,
+    processor: Any = None,
     inputs: Mapping[str, Any] | None = None,
     target_text: str | None = None,
     generate: int = 0,
@@ -152,6 +167,9 @@ def capture_targets(
         model: this and all other arguments as in `capture`.
         text: the input.
         tokenizer: for a loaded model.
+        image: a picture, or several.
+        audio: a clip.
+        processor: what preprocesses them.
         inputs: keyword tensors instead of text.
         target_text: a continuation or output to teacher-force.
         generate: number of tokens to decode.
@@ -186,6 +204,9 @@ def capture_targets(
         model,
         text,
         tokenizer=tokenizer,
+        image=image,
+        audio=audio,
+        processor=processor,
         inputs=inputs,
         target_text=target_text,
         generate=generate,

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from attnflow.capture.chat import is_chat
 from attnflow.capture.decisions import Ending, decide, is_pooled
 from attnflow.capture.generation import (
     Course,
@@ -27,30 +26,25 @@ from attnflow.capture.generation import (
     encoder_of,
     is_encoder_decoder,
 )
+from attnflow.capture.given import Given, prepare
 from attnflow.capture.gradients import Gathered, Gradients
-from attnflow.capture.inputs import (
-    Prompt,
-    check_ids,
-    check_length,
-    check_not_only_special,
-    from_chat,
-    from_tensors,
-    from_text,
-    kept_decoder,
-    refuse_both,
-)
+from attnflow.capture.inputs import Prompt, check_ids, check_length, kept_decoder, kept_positions
 from attnflow.capture.interface import LOCK, Recorder, run_eager, run_listening
 from attnflow.capture.layers import Stacks, by_side, encoder_decoder_stacks, has_sinks, single_stack
 from attnflow.capture.line import line_to, parse_steps
 from attnflow.capture.loading import load_model
 from attnflow.capture.norms import Norms
 from attnflow.capture.outputs import Output, Question, ask
+from attnflow.capture.places import place_positions
 from attnflow.capture.pooling import by_rule, probed
 from attnflow.capture.provenance import provenance
 from attnflow.capture.records import RECORDS, parse_heads, parse_records
 from attnflow.capture.state import as_found
+from attnflow.capture.stem import Stem
 from attnflow.capture.tokens import tokens_of_continuation, tokens_of_ids
+from attnflow.capture.towers import language_part
 from attnflow.errors import CaptureError, InputError, OptionError
+from attnflow.media import Medium
 from attnflow.trace import GRADIENT_RECORDS, Architecture, Record, Token, Trace
 
 
@@ -60,6 +54,9 @@ def captures(
     text: str | Sequence[Mapping[str, Any]] | None,
     *,
     tokenizer: Any,
+    image: Any,
+    audio: Any,
+    processor: Any,
     inputs: Mapping[str, Any] | None,
     target_text: str | None,
     generate: int,
@@ -79,7 +76,7 @@ def captures(
 
     Without gradient records there is one trace for all targets.
     """
-    refuse_both(text, inputs)
+    given = Given.of(text, image, audio, inputs)
     wish = Wish(generate, target_text, generate_options, seed)
     reduction = parse_heads(heads)
     names = parse_records(record, reduction)
@@ -90,21 +87,17 @@ def captures(
             f"target, output and steps ask about one output, but {', '.join(names)} is the same whatever output is "
             f"asked about: leave them out, or keep a gradient record ({', '.join(GRADIENT_RECORDS)})."
         )
-    loaded, tokenizer = load_model(model, tokenizer, trust_remote_code=trust_remote_code)
-    if inputs is not None:
-        prompt = from_tensors(loaded, tokenizer, inputs)
-        check_not_only_special(tokenizer, prompt)
-    elif is_chat(text):
-        prompt = from_chat(loaded, tokenizer, text)
-    else:
-        prompt = from_text(loaded, tokenizer, text)
+    whole, tokenizer = load_model(model, tokenizer, trust_remote_code=trust_remote_code)
+    name = os.fspath(model) if isinstance(model, (str, os.PathLike)) else whole.name_or_path
+    loaded, tokenizer, prompt = prepare(whole, name, tokenizer, processor, given, trust_remote_code)
     prompt = replace(prompt, tensors={name: _usable(value) for name, value in prompt.tensors.items()})
+    place, language = language_part(loaded)
     if prompt.ids is not None:
         check_ids(loaded, prompt.ids)
     implementation = getattr(loaded.config, "_attn_implementation", None)
     both = is_encoder_decoder(loaded)
     if prompt.ids is not None:
-        check_length(loaded, encoder_of(loaded) if both else loaded, len(prompt.ids))
+        check_length(loaded, encoder_of(loaded) if both else language, len(prompt.ids))
     if gradient_names and any(part.is_inference() for part in loaded.parameters()):
         raise CaptureError(
             f"{type(loaded).__name__} was loaded inside torch.inference_mode(), so that autograd cannot use its "
@@ -112,11 +105,13 @@ def captures(
         )
     gradients = Gradients(gradient_names, reduction) if gradient_names else None
     norms = Norms(reduction) if "norm" in names else None
-    observers = [observer for observer in (gradients, norms) if observer is not None]
+    stem = Stem() if prompt.ids is None else None
+    observers = [observer for observer in (gradients, norms, stem) if observer is not None]
     with LOCK, as_found(loaded):
         recorder = Recorder(
             loaded, RECORDS["attention"], reduction, progress, _expected_layers(loaded, both), observers
         )
+        recorder.listen_to(place)
         run = _run_encoder_decoder if both else _run_single
         found = run(loaded, tokenizer, prompt, wish, recorder, allow_partial)
         stacks, ending, outputs = found.stacks, found.ending, _detached(found.outputs)
@@ -136,7 +131,6 @@ def captures(
             gathered = gradients.gather(
                 loaded, found.tensors, found.how, found.outputs, questions, found.names, steps, progress
             )
-    name = os.fspath(model) if isinstance(model, (str, os.PathLike)) else loaded.name_or_path
     options: dict[str, Any] = {
         "heads": reduction.name,
         "record": list(names) if len(names) > 1 else names[0],
@@ -166,6 +160,7 @@ def captures(
             dtype=stacks.dtype,
             partial=stacks.partial,
             text=ending.text,
+            media=found.media,
             provenance=provenance(loaded, name, found.how, implementation, options),
         )
         if gradients is None:
@@ -188,6 +183,7 @@ class _Pass:
         names: outputs that hold weights, for "eager".
         tensors: what the model ran on.
         crops: per stack, which queries and keys are not padding, None for all.
+        media: pictures and clips that tokens are parts of.
     """
 
     stacks: Stacks
@@ -198,6 +194,7 @@ class _Pass:
     names: tuple[str, ...]
     tensors: dict[str, Any]
     crops: Mapping[str, tuple[Sequence[int] | None, Sequence[int] | None]]
+    media: tuple[Medium, ...] = ()
 
     @property
     def keep(self) -> Sequence[int] | None:
@@ -287,6 +284,7 @@ def _run_single(
         check_length(model, model, len(ids or ()))
     names = ("attentions",)
     outputs, how = _run(model, tensors, recorder, names)
+    prompt = replace(prompt, keep=kept_positions(model, prompt, recorder.reports[0].kept.shape[-1]))
     stacks = single_stack(
         model, recorder.reports, prompt.keep, None if ids is None else len(ids), allow_partial
     )
@@ -298,9 +296,10 @@ def _run_single(
         )
     size = (stacks.encoder or stacks.decoder)[0].shape[-1]
     padded = stacks.padded[1] or stacks.padded[0] or size
-    text = prompt.text
+    text, media = prompt.text, prompt.media
     if ids is None:
-        tokens: tuple[Token, ...] = tuple(Token(str(index)) for index in range(size))
+        laid, media = place_positions(model, recorder, prompt, outputs, padded)
+        tokens: tuple[Token, ...] = _cropped(laid, prompt.keep)
     else:
         tokens = _cropped(prompt.tokens, prompt.keep)
         if len(ids) > course.prompt:
@@ -318,7 +317,15 @@ def _run_single(
     )
     sides = (tokens, ()) if architecture == "encoder" else ((), tokens)
     return _Pass(
-        stacks, sides, ending, outputs, how, names, tensors, {str(architecture): (prompt.keep, prompt.keep)}
+        stacks,
+        sides,
+        ending,
+        outputs,
+        how,
+        names,
+        tensors,
+        {str(architecture): (prompt.keep, prompt.keep)},
+        media,
     )
 
 
@@ -343,9 +350,15 @@ def _run_encoder_decoder(
         raise InputError(
             f"{type(model).__name__} shifts its input into its decoder: pass inputs without padding."
         )
+    front = by_side(model, recorder.reports)[0]
+    heard = front[0].kept.shape[-1] if front else 0
+    prompt = replace(prompt, keep=kept_positions(model, prompt, heard))
     stacks = encoder_decoder_stacks(model, recorder.reports, (prompt.keep, kept), sizes, allow_partial)
-    n, m = stacks.cross[0].shape[-1], stacks.cross[0].shape[-2]
-    source = _cropped(prompt.tokens, prompt.keep) or tuple(Token(str(index)) for index in range(n))
+    m = stacks.cross[0].shape[-2]
+    laid, media = prompt.tokens, prompt.media
+    if prompt.ids is None:
+        laid, media = place_positions(model, recorder, prompt, outputs, heard)
+    source = _cropped(laid, prompt.keep)
     given = course.given
     if given is None and prompt.ids is not None and m == len(prompt.ids):
         given = (*_start_of(model, prompt.ids), *prompt.ids[:-1])
@@ -363,7 +376,7 @@ def _run_encoder_decoder(
     )
     ending = Ending("encoder-decoder", target, given, course, pooled, prompt.text)
     crops = {"encoder": (prompt.keep, prompt.keep), "decoder": (kept, kept), "cross": (kept, prompt.keep)}
-    return _Pass(stacks, (source, target), ending, outputs, how, names, tensors, crops)
+    return _Pass(stacks, (source, target), ending, outputs, how, names, tensors, crops, media)
 
 
 def _run(model: Any, tensors: dict[str, Any], recorder: Recorder, names: tuple[str, ...]) -> tuple[Any, str]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from attnflow.capture.chat import parse, render
+from attnflow.capture.frames import Ruler
 from attnflow.capture.interface import accepted
+from attnflow.capture.patches import Look
 from attnflow.capture.state import quiet
 from attnflow.capture.tokens import special_ids, tokens_of_chat, tokens_of_ids, tokens_of_text
 from attnflow.errors import InputError, OptionError
+from attnflow.media import Medium
 from attnflow.segments import check_text
 from attnflow.trace import Token
 
@@ -40,6 +43,9 @@ class Prompt:
         keep: positions that are not padding, or None for all.
         text: the source text, or None.
         answer: in a chat, the turn that a continuation belongs to, and its role; else None.
+        media: pictures and clips that tokens are parts of, where tokens are known before the model runs.
+        look: how the picture was normalised, where positions are known only after the model ran.
+        ruler: how the clip lies in time, likewise.
     """
 
     tensors: dict[str, Any]
@@ -48,6 +54,9 @@ class Prompt:
     keep: tuple[int, ...] | None = None
     text: str | None = None
     answer: tuple[int, str] | None = None
+    media: tuple[Medium, ...] = ()
+    look: Look = field(default_factory=Look)
+    ruler: Ruler = field(default_factory=Ruler)
 
     def without_padding(self) -> Prompt:
         """The same prompt with padding cut out before the model runs."""
@@ -171,8 +180,38 @@ def from_tensors(model: Any, tokenizer: Any, inputs: Any) -> Prompt:
     }
     raw = tensors.get("input_ids")
     ids = tuple(int(id) for id in raw[0]) if raw is not None else None
-    keep = _kept("attention_mask", tensors.get("attention_mask"), None if ids is None else len(ids))
+    keep = None if ids is None else _kept("attention_mask", tensors.get("attention_mask"), len(ids))
     return Prompt(tensors, ids, () if ids is None else tokens_of_ids(tokenizer, ids), keep)
+
+
+def kept_positions(model: Any, prompt: Prompt, size: int) -> tuple[int, ...] | None:
+    """Positions of an input that is no ids that are not padding, or None for all.
+
+    Args:
+        model: the model that ran.
+        prompt: what it ran on.
+        size: number of positions of its attention.
+
+    Raises:
+        InputError: padding that cannot be told from the rest by positions.
+    """
+    if prompt.ids is not None:
+        return prompt.keep
+    for name in ("attention_mask", "pixel_attention_mask", "padding_mask"):
+        mask: Any = prompt.tensors.get(name)
+        if not torch.is_tensor(mask) or mask.ndim != 2 or bool(mask.bool().all()):
+            continue
+        if mask.shape[1] == size:
+            return _kept(name, mask, size)
+        if hasattr(model, "_get_feature_vector_attention_mask"):
+            return _kept(name, model._get_feature_vector_attention_mask(size, mask), size)
+        if model.config.model_type == "whisper":  # hears its padding
+            continue
+        raise InputError(
+            f"{name} marks padding at {int((~mask.bool()).sum())} of {mask.shape[1]} places, and "
+            f"{type(model).__name__} makes {size} positions of them: pass the input without padding."
+        )
+    return None
 
 
 def kept_decoder(tensors: Mapping[str, Any], size: int) -> tuple[int, ...] | None:

@@ -68,6 +68,12 @@ class Recorder:
     def __post_init__(self) -> None:
         self.names = {id(module): name for name, module in self.model.named_modules()}
 
+    def listen_to(self, place: str) -> None:
+        """Leaves out every module that is not inside the module called `place`; "" is the whole model."""
+        if place:
+            inside = f"{place}."
+            self.names = {id: name for id, name in self.names.items() if name.startswith(inside)}
+
     def see(self, sight: Sight) -> None:
         """Keeps what the record needs of one layer's weights, and shows the layer to the observers."""
         number = len(self.reports)

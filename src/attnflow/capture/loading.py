@@ -10,6 +10,7 @@ import torch
 import transformers
 
 from attnflow.capture.interface import first_line
+from attnflow.capture.readers import readers
 from attnflow.capture.state import quiet
 from attnflow.errors import CaptureError, InputError, OptionError, unknown_name
 from attnflow.models import BUNDLED
@@ -138,6 +139,7 @@ def _tokenizer_of(model: Any, tokenizer: Any, trust_remote_code: bool) -> Any:
 
 def _read_tokenizer(tokenizer: Any, trust_remote_code: bool, optional: bool = False) -> Any:
     if not isinstance(tokenizer, (str, os.PathLike)):
+        readers("", tokenizer, None, False)  # checks what it is
         return tokenizer
     with quiet():
         try:

@@ -1,0 +1,38 @@
+"""Where positions that are no vocabulary items stand: in a picture, in time, or nowhere known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attnflow.capture.frames import lay_frames
+from attnflow.capture.inputs import Prompt
+from attnflow.capture.interface import Recorder
+from attnflow.capture.patches import lay_patches
+from attnflow.capture.stem import Stem
+from attnflow.media import Medium
+from attnflow.trace import Token
+
+
+def place_positions(
+    model: Any, recorder: Recorder, prompt: Prompt, outputs: Any, size: int
+) -> tuple[tuple[Token, ...], tuple[Medium, ...]]:
+    """Names the positions of a stack whose input is no ids.
+
+    Args:
+        model: the model that ran.
+        recorder: what listened, a `Stem` among its observers.
+        prompt: what the model ran on.
+        outputs: what it returned.
+        size: number of positions, padding included.
+
+    Returns:
+        One token per position, and the pictures and clips that they are parts of.
+    """
+    convolutions = next((seen.found for seen in recorder.observers if isinstance(seen, Stem)), [])
+    restored = getattr(outputs, "ids_restore", None)  # a masked autoencoder shuffles its patches
+    order = None
+    if restored is not None:
+        order = restored[0].argsort().tolist()[: size - 1]  # all but the class token
+    laid = lay_patches(model, convolutions, prompt.tensors, size, prompt.look, order)
+    laid = laid or lay_frames(model, convolutions, prompt.tensors, size, prompt.ruler)
+    return laid or (tuple(Token(str(index)) for index in range(size)), ())

@@ -137,8 +137,6 @@ export interface Payload {
   targets: Target[];
   results: Result[];
   comparison: ComparisonPart | null;
-  /** The same with words as players, where that could be had. */
-  words?: Payload | null;
 }
 
 /** Throws unless `data` is a payload of the format that this bundle reads. */

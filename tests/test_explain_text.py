@@ -99,7 +99,7 @@ def test_excluded_players_are_named_with_what_they_cost(classifier):
     assert "".join(player.label for player in again.excluded) == "[CLS]don't"
     from rich.console import Console
 
-    from attnflow.view.html import page
+    from attnflow.view.page import page
     from attnflow.view.terminal import render
 
     console = Console(file=io.StringIO(), width=200)
@@ -210,8 +210,8 @@ def test_chats_saved_and_listed(chatter, tmp_path):
 def test_views_show_turns(chatter):
     from rich.console import Console
 
-    from attnflow.view.html import page
     from attnflow.view.passage import blocks
+    from attnflow.view.payload import payload
     from attnflow.view.terminal import render
 
     result = explain(**chatter, text=CHAT, generate=2, method="rollout", capacity="attention")
@@ -220,13 +220,10 @@ def test_views_show_turns(chatter):
     texts = ["".join(piece.text for piece in block.pieces) for block in laid]
     assert texts[0] == "<|im_start|>user↵\nthe quick dog<|im_end|>↵"
     assert texts[2] == "<|im_start|>assistant↵\nover the cat<|im_end|>↵"
-    html = page(result)
-    assert html.count("<h3>user</h3>") == 3
-    assert html.count("<h3>assistant</h3>") == 2
-    assert 'id="shade-special"' in html
+    assert [block["label"] for block in payload(result)["passage"]] == [block.label for block in laid]
     quiet = [index for index, player in enumerate(result.players) if player.kind == "template"]
     for index in quiet[:3]:
-        assert f'class="token quiet" data-player="{index}"' in html
+        assert payload(result)["players"][index]["quiet"]
     console = Console(file=io.StringIO(), width=100)
     console.print(render(result))
     assert console.file.getvalue().count("\nuser") == 3 * len(result.targets)

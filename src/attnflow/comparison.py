@@ -264,15 +264,24 @@ class Comparison(Sequence[Attribution]):
         options = {"target": target, "top": top, "hide": hide, "special": special}
         return plot_several(self, kind, figsize=figsize, path=path, **options)
 
-    def to_html(self, path: str | os.PathLike[str]) -> None:
-        """Writes one self-contained page: no requests, opens from disk, light and dark."""
-        from attnflow.files import write_whole
-        from attnflow.view.comparison_page import page
+    def to_html(
+        self, path: str | os.PathLike[str], *, flow_count: int | None = None, words: bool | None = None
+    ) -> None:
+        """Writes one self-contained page: no requests, opens from disk, light and dark.
 
-        write_whole(path, page(self))
+        Args:
+            path: the file; replaced if it exists, whole or not at all.
+            flow_count: how many flows to hold for drawing, each one more maximum flow problem; None: a number
+                that keeps work and page small.
+            words: also hold the scores of words as players, to switch to; None: where that takes little.
+        """
+        from attnflow.files import write_whole
+        from attnflow.view.page import page
+
+        write_whole(path, page(self, flow_count=flow_count, words=words))
 
     def _repr_html_(self) -> str:
-        from attnflow.view.comparison_page import fragment
+        from attnflow.view.comparison_fragment import fragment
 
         return fragment(self)
 

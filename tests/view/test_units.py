@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_html import Page
+from test_fragment import Page
 from test_terminal import printed
 
 import results
 from attnflow.view.caption import amount, caption, ends, recipe, unit
-from attnflow.view.html import fragment, page
+from attnflow.view.fragment import fragment
 from attnflow.view.numbers import single
+from attnflow.view.payload import payload
 
 
 def plain(text):
@@ -31,11 +32,11 @@ def test_logits_are_named_wherever_scores_stand():
     assert re.search(r"score *\n *position +player +logit ", out)
     shaded = re.sub(r"\x1b\[[0-9;]*m", "", printed(results.relevance(), terminal=True))
     assert "2.58 logit; special tokens dimmed" in shaded
-    for source in (page(results.relevance()), fragment(results.relevance())):
-        assert "Score logit" in read(source)
-    assert "2.58 logit" in read(page(results.relevance()))
+    assert "Score logit" in read(fragment(results.relevance()))
+    assert payload(results.relevance())["results"][0]["unit"] == "logit"
     assert "logit" not in printed(results.single_target())
-    assert "Score logit" not in read(page(results.single_target()))
+    assert "Score logit" not in read(fragment(results.single_target()))
+    assert payload(results.single_target())["results"][0]["unit"] == ""
 
 
 def test_totals_are_amounts():
@@ -58,10 +59,11 @@ def test_both_sides_of_a_signed_result():
     assert rows["not"][2:5] == ["0.41", "1.31", "0.90"]
     assert rows["movie"][2:5] == ["0.84", "0.84", "0"]
     assert "signed" in recipe(results.signed())
-    for source in (page(results.signed()), fragment(results.signed())):
-        assert "For Against" in read(source)
-        assert "-3.42 <0.01 3.42" in read(source)
-    assert "against -3.42 -3.42 3.42 3.42 for (logit)" in read(page(results.signed()))
+    assert "For Against" in read(fragment(results.signed()))
+    assert "-3.42 <0.01 3.42" in read(fragment(results.signed()))
+    (shown,) = payload(results.signed())["results"]
+    assert shown["ends"] == ["against", "for (logit)"]
+    assert shown["two_signs"]
 
 
 def test_signed_results_keep_both_hues_where_nothing_speaks_against():
@@ -69,7 +71,7 @@ def test_signed_results_keep_both_hues_where_nothing_speaks_against():
     harmless = replace(result, scores=result.supporting, opposing=result.opposing * 0)
     assert "negative speaks against" in caption(harmless)
     assert ends(harmless) == ("against", "for (logit)")
-    assert 'class="both"' in page(harmless)
+    assert payload(harmless)["results"][0]["two_signs"]
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1e-5, 1.0, 4e4, 1e12])
@@ -79,12 +81,13 @@ def test_numbers_of_any_size_stay_short(scale):
     assert single(2.58 * scale).split(".")[0] in out or "e" in single(2.58 * scale)
     assert max(len(word) for word in out.split() if "─" not in word) < 25
     assert max(len(line.rstrip()) for line in printed(result, width=60).splitlines()) <= 60
-    page(result)
+    (decimals,) = payload(result)["results"][0]["decimals"]
+    assert decimals == {1e-12: None, 1e-5: 7, 1.0: 2, 4e4: 0, 1e12: None}[scale]
 
 
 def test_scores_that_are_parts_of_1_stay_shares():
     assert unit(replace(results.relevance(), method="rollout")) == "share"
-    assert "Score logit" not in read(page(replace(results.relevance(), method="rollout")))
+    assert "Score logit" not in read(fragment(replace(results.relevance(), method="rollout")))
 
 
 def test_a_difference_says_that_it_is_one():
@@ -93,4 +96,4 @@ def test_a_difference_says_that_it_is_one():
     assert "first result less the second" in caption(apart)
     assert "unsigned" not in caption(apart)
     assert amount(apart, 0) == "Difference of the two totals v(N): 0."
-    assert "second -" in read(page(apart))
+    assert payload(apart)["results"][0]["ends"] == ["second", "first"]

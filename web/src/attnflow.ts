@@ -1,5 +1,5 @@
 /** The entry: `mount(element, payload, options)`, and mounting by itself what a page holds. */
-import { type MountOptions, mount } from "./mount.ts";
+import { mount, type MountOptions } from "./mount.ts";
 
 export { mount, type MountOptions };
 
@@ -7,8 +7,13 @@ export { mount, type MountOptions };
 // shown in the element before it, once, however often the bundle is loaded.
 for (const script of document.querySelectorAll<HTMLScriptElement>('script[type="application/json"][data-attnflow]')) {
   const place = script.previousElementSibling;
-  if (place instanceof HTMLElement && script.dataset["attnflow"] !== "mounted") {
-    script.dataset["attnflow"] = "mounted";
-    mount(place, JSON.parse(script.textContent ?? "null"));
-  }
+  if (!(place instanceof HTMLElement) || script.dataset["attnflow"] === "mounted") continue;
+  const whole = script.dataset["attnflow"] === "page";
+  script.dataset["attnflow"] = "mounted";
+  mount(place, JSON.parse(script.textContent ?? "null"), {
+    // The page around takes the theme too, so that no edge of it stays behind.
+    onTheme: (theme) => {
+      if (whole) document.documentElement.style.colorScheme = theme === "auto" ? "light dark" : theme;
+    },
+  });
 }

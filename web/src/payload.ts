@@ -137,6 +137,8 @@ export interface Payload {
   targets: Target[];
   results: Result[];
   comparison: ComparisonPart | null;
+  /** The same with words as players, where that could be had. */
+  words?: Payload | null;
 }
 
 /** Throws unless `data` is a payload of the format that this bundle reads. */

@@ -39,17 +39,20 @@ script-src '$script_hash'; img-src data: blob:; base-uri 'none'; form-action 'no
 """)
 
 
-def page(result: Attribution | Comparison, *, flow_count: int | None = None) -> str:
+def page(
+    result: Attribution | Comparison, *, flow_count: int | None = None, words: bool | None = None
+) -> str:
     """Returns a complete HTML page.
 
     Args:
         result: one result, or several side by side.
         flow_count: how many flows to hold for drawing, see `payload`.
+        words: also hold the result with words as players, see `payload`.
 
     Returns:
         The page as one string, without references to anything outside it.
     """
-    data = payload(result, flow_count=flow_count)
+    data = payload(result, flow_count=flow_count, words=words)
     script = bundle()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return _PAGE.substitute(

@@ -7,6 +7,7 @@ payload in HTML uses `embedded`, and the front end sets text, never markup.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,27 +17,44 @@ from numpy.typing import NDArray
 
 from attnflow.attribution import Attribution, Player, Target
 from attnflow.comparison import Comparison
+from attnflow.media import Medium
 from attnflow.view import caption, comparison_caption
 from attnflow.view.numbers import counted, digits_for
 from attnflow.view.passage import blocks, has_two_stacks, label_of, place_of, reading_order, visible
 from attnflow.view.realised import flows
 from attnflow.view.shading import is_quiet
+from attnflow.view.wording import in_words
 
 #: Name and version of this format. A front end refuses others.
 FORMAT = "attnflow-view/1"
 
 
-def payload(result: Attribution | Comparison, *, flow_count: int | None = None) -> dict[str, Any]:
+def payload(
+    result: Attribution | Comparison, *, flow_count: int | None = None, words: bool | None = None
+) -> dict[str, Any]:
     """Returns everything the front end shows of a result, as plain dicts, lists, numbers and strings.
 
     Args:
         result: one result (also a signed one, or a difference of two), or several side by side.
         flow_count: how many flows to realise and hold for drawing, per result; each costs a maximum flow problem.
             None: a number that keeps work and size small; 0: none.
+        words: also hold the result with words as players, for the reader to switch to. The scores of words are
+            those of their own game, solved again for "flow" and "shapley". None: where that takes little.
 
     Returns:
         The payload, of format "attnflow-view/1"; its fields are listed in `docs/view.md`.
+
+    Raises:
+        AttnflowError: `words=True` for a result that cannot be grouped into words.
     """
+    other = in_words(result, words)
+    return {
+        **_payload(result, flow_count),
+        "words": None if other is None else _payload(other, flow_count),
+    }
+
+
+def _payload(result: Attribution | Comparison, flow_count: int | None) -> dict[str, Any]:
     comparison = result if isinstance(result, Comparison) else None
     parts = [result] if isinstance(result, Attribution) else list(result)
     first = parts[0]
@@ -55,6 +73,7 @@ def payload(result: Attribution | Comparison, *, flow_count: int | None = None) 
         "players": [_player(player, stack=two) for player in first.players],
         "order": list(reading_order(first)),
         "excluded": [_player(player, stack=two) for player in first.excluded],
+        "media": [_medium(medium) for medium in first.media],
         "sequences": _sequences(first),
         "passage": _passage(first),
         "targets": targets,
@@ -92,6 +111,9 @@ def _player(player: Player, *, stack: bool) -> dict[str, Any]:
         "role": None if player.role is None else visible(player.role),
         "turn": player.turn,
         "span": None if player.span is None else list(player.span),
+        "medium": player.medium,
+        "patches": [list(cell) for cell in player.patches],
+        "time": None if player.time is None else list(player.time),
     }
 
 
@@ -101,6 +123,22 @@ def _target(result: Attribution, target: Target) -> dict[str, Any]:
         "place": caption.subtitle(target),
         "positions": list(target.positions),
         "probability": target.probability,
+    }
+
+
+def _medium(medium: Medium) -> dict[str, Any]:
+    """A picture or clip, small enough to stand in the page."""
+    png = medium.png()
+    return {
+        "kind": medium.kind,
+        "name": visible(medium.name),
+        "grid": None if medium.grid is None else list(medium.grid),
+        "size": None if medium.size is None else list(medium.size),
+        "image": None if png is None else f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}",
+        "duration": medium.duration,
+        "envelope": None
+        if medium.envelope is None
+        else [round(float(value), 3) for value in medium.envelope],
     }
 
 

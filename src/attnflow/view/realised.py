@@ -7,19 +7,18 @@ Which paths such a flow takes inside is the solver's choice, and what is shown m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attnflow.attribution import Attribution
 from attnflow.errors import OptionError
 from attnflow.view import caption
-from attnflow.view.numbers import counted
+from attnflow.view.numbers import counted, single
+from attnflow.view.ribbons import Ribbons, realised
 
 if TYPE_CHECKING:
-    from attnflow.maxflow import MaxFlow
     from attnflow.network import Block, FlowNetwork, Link
 
 #: Realised flows of a payload where the caller names no number.
@@ -73,11 +72,11 @@ def flows(result: Attribution, most: int | None = None, sharing: int = 1) -> dic
         if len(items) >= limit or (room is not None and items and room <= 0):
             break
         try:
-            flow = result[row].realize(player=player)
+            found_flow = realised(result[row], player=player).ribbons
         except OptionError as refusal:
             return {**found, "note": str(refusal), "missing": [*range(every)]}
-        graph = graph or _graph(flow.network)
-        item = _item(flow, row, player, result.targets[row].weights)
+        graph = graph or _graph(found_flow.network)
+        item = _item(found_flow, row, player)
         items.append(item)
         if room is not None:
             room -= sum(len(block[0]) for block in item["blocks"])
@@ -133,60 +132,29 @@ def _kind(network: FlowNetwork, part: Block | Link) -> str:
     return "attention" if source.stack == target.stack or target.stack == "middle" else "cross"
 
 
-def _item(flow: MaxFlow, row: int, player: int | None, weights: Sequence[float] | None) -> dict[str, Any]:
+def _item(found: Ribbons, row: int, player: int | None) -> dict[str, Any]:
     """One flow: per block its edges `[from], [to], [flow]`, largest first, and the minimum cut through them."""
-    edges = flow.network.edges
-    parts = [_sparse(part, amount) for part, amount in zip(edges, flow.flows, strict=True)]
-    least, omitted = 0.0, 0
-    size = sum(len(amount) for _, _, amount in parts)
-    if size > EDGES:
-        every = np.concatenate([amount for _, _, amount in parts])
-        least, omitted = float(np.partition(every, size - EDGES)[size - EDGES]), size - EDGES
-    cut = _cut(flow, weights)
-    blocks, crossed, through = [], [], 0.0
-    for part, (tails, heads, amount) in zip(edges, parts, strict=True):
-        crossing = cut[part.source][tails] & ~cut[part.target][heads]
-        through += float(amount[crossing].sum())
-        kept = amount >= least
-        blocks.append(
-            [tails[kept].tolist(), heads[kept].tolist(), [_short(x) for x in amount[kept].tolist()]]
-        )
-        crossed.append(np.flatnonzero(crossing[kept]).tolist())
-    note = f"{counted(omitted, 'edge')} below {_short(least, 2):g} left out." if omitted else ""
+    kept = found.pick(np.arange(len(found)) >= len(found) - EDGES)
+    omitted = len(found) - len(kept)
+    blocks, crossed = [], []
+    for part in found.network.edges:
+        own = np.flatnonzero((kept.source == part.source) & (kept.target == part.target))[::-1]
+        amount = [_short(value) for value in kept.flow[own].tolist()]
+        blocks.append([kept.tail[own].tolist(), kept.head[own].tolist(), amount])
+        crossed.append(np.flatnonzero(kept.cut[own]).tolist())
+    through = float(found.flow[found.cut].sum())
     return {
         "row": row,
         "player": player,
-        "value": _short(flow.value),
+        "value": _short(found.value),
         "blocks": blocks,
         "cut": crossed,
         # What of the minimum cut lies at the target's own weights, not on an edge between two groups.
-        "cut_at_target": _short(max(flow.value - through, 0.0)) if through < flow.value * (1 - 1e-6) else 0.0,
-        "omitted": note,
+        "cut_at_target": _short(found.value - through) if through < found.value * (1 - 1e-6) else 0.0,
+        "omitted": f"{counted(omitted, 'edge')} of at most {single(float(kept.flow[0]))} left out."
+        if omitted
+        else "",
     }
-
-
-def _sparse(
-    part: Block | Link, amount: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """The edges that carry anything, largest first."""
-    found = np.nonzero(amount)
-    values = amount[found]
-    order = np.argsort(-values, kind="stable")
-    tails = np.broadcast_to(part.tails, amount.shape)[found][order]
-    heads = np.broadcast_to(part.heads, amount.shape)[found][order]
-    return tails, heads, values[order]
-
-
-def _cut(flow: MaxFlow, weights: Sequence[float] | None) -> tuple[NDArray[np.bool_], ...]:
-    """Per group the nodes on the players' side of the minimum cut nearest to them.
-
-    A realised flow's own cut lies at what its players were allowed to send. The cut that bounds v(N) is that
-    of the same players without such limits, and every maximum flow fills it.
-    """
-    if not flow.supply:
-        return flow.side
-    free = flow.network.max_flow(list(flow.players), target=flow.positions, weights=weights)
-    return free.side
 
 
 def _short(value: float, digits: int = 5) -> float:

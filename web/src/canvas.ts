@@ -1,0 +1,38 @@
+/** Canvases as sharp as the screen. */
+
+export function fit(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D {
+  // A browser gives up on canvases beyond some size: larger pictures are less sharp rather than blank.
+  const ratio = Math.min(window.devicePixelRatio || 1, 2, 16384 / Math.max(width, height, 1));
+  const [w, h] = [Math.max(1, Math.round(width * ratio)), Math.max(1, Math.round(height * ratio))];
+  if (canvas.width !== w) canvas.width = w;
+  if (canvas.height !== h) canvas.height = h;
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${height}px`;
+  const context = canvas.getContext("2d")!;
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  return context;
+}
+
+const measuring = (): CanvasRenderingContext2D => document.createElement("canvas").getContext("2d")!;
+let shared: CanvasRenderingContext2D | null = null;
+
+export function textWidth(text: string, size: number, font: string, weight = 400): number {
+  shared ??= measuring();
+  shared.font = `${weight} ${size}px ${font}`;
+  return shared.measureText(text).width;
+}
+
+/** `text`, or as much of its beginning as fits with an ellipsis behind it. */
+export function shortened(text: string, most: number, size: number, font: string): string {
+  if (textWidth(text, size, font) <= most) return text;
+  const signs = [...text];
+  let low = 0;
+  let high = signs.length;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (textWidth(`${signs.slice(0, middle).join("")}…`, size, font) <= most) low = middle;
+    else high = middle - 1;
+  }
+  return `${signs.slice(0, low).join("")}…`;
+}

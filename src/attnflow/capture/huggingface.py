@@ -29,7 +29,7 @@ from attnflow.capture.generation import (
 from attnflow.capture.given import Given, prepare
 from attnflow.capture.gradients import Gathered, Gradients
 from attnflow.capture.inputs import Prompt, check_ids, check_length, kept_decoder, kept_positions
-from attnflow.capture.interface import LOCK, Recorder, run_eager, run_listening
+from attnflow.capture.interface import LOCK, Recorder, run_listening
 from attnflow.capture.layers import Stacks, by_side, encoder_decoder_stacks, has_sinks, single_stack
 from attnflow.capture.line import line_to, parse_steps
 from attnflow.capture.loading import load_model
@@ -39,6 +39,7 @@ from attnflow.capture.places import place_positions
 from attnflow.capture.pooling import by_rule, probed
 from attnflow.capture.provenance import provenance
 from attnflow.capture.records import RECORDS, parse_heads, parse_records
+from attnflow.capture.stacks import of_prediction
 from attnflow.capture.state import as_found
 from attnflow.capture.stem import Stem
 from attnflow.capture.tokens import tokens_of_continuation, tokens_of_ids
@@ -128,9 +129,7 @@ def captures(
             if steps > 1:
                 encoder = encoder_of(loaded) if both else loaded
                 gradients.line = line_to(loaded, encoder, tokenizer, baseline, found.moving)
-            gathered = gradients.gather(
-                loaded, found.tensors, found.how, found.outputs, questions, found.names, steps, progress
-            )
+            gathered = gradients.gather(loaded, found.tensors, found.outputs, questions, steps, progress)
     options: dict[str, Any] = {
         "heads": reduction.name,
         "record": list(names) if len(names) > 1 else names[0],
@@ -161,7 +160,7 @@ def captures(
             partial=stacks.partial,
             text=ending.text,
             media=found.media,
-            provenance=provenance(loaded, name, found.how, implementation, options),
+            provenance=provenance(loaded, name, implementation, options),
         )
         if gradients is None:
             return [trace]
@@ -179,8 +178,6 @@ class _Pass:
         tokens: of the encoder's and the decoder's positions.
         ending: the last group.
         outputs: what the model returned.
-        how: "interface" or "eager".
-        names: outputs that hold weights, for "eager".
         tensors: what the model ran on.
         crops: per stack, which queries and keys are not padding, None for all.
         media: pictures and clips that tokens are parts of.
@@ -190,8 +187,6 @@ class _Pass:
     tokens: tuple[tuple[Token, ...], tuple[Token, ...]]
     ending: Ending
     outputs: Any
-    how: str
-    names: tuple[str, ...]
     tensors: dict[str, Any]
     crops: Mapping[str, tuple[Sequence[int] | None, Sequence[int] | None]]
     media: tuple[Medium, ...] = ()
@@ -282,12 +277,10 @@ def _run_single(
     ids = course.given
     if wish.continues:
         check_length(model, model, len(ids or ()))
-    names = ("attentions",)
-    outputs, how = _run(model, tensors, recorder, names)
-    prompt = replace(prompt, keep=kept_positions(model, prompt, recorder.reports[0].kept.shape[-1]))
-    stacks = single_stack(
-        model, recorder.reports, prompt.keep, None if ids is None else len(ids), allow_partial
-    )
+    outputs = run_listening(model, tensors, recorder)
+    reports = of_prediction(model, recorder.reports, None if ids is None else len(ids))
+    prompt = replace(prompt, keep=kept_positions(model, prompt, reports[0].kept.shape[-1]))
+    stacks = single_stack(model, reports, prompt.keep, None if ids is None else len(ids), allow_partial)
     architecture: Architecture = "decoder" if stacks.decoder else "encoder"
     if architecture == "encoder" and wish.continues:
         raise OptionError(
@@ -310,22 +303,14 @@ def _run_single(
             tokens += tuple(replace(token, turn=turn, role=role) for token in more)
     if not wish.continues:
         course = Course(course.given, size)
-    pooled = _pooled(model, outputs, tensors, recorder, how, architecture, padded, ids, prompt.keep)
+    pooled = _pooled(model, outputs, tensors, recorder, architecture, padded, ids, prompt.keep)
     kept_ids = None if ids is None else _cropped(ids, prompt.keep)
     ending = Ending(
         architecture, tokens, kept_ids, course if architecture == "decoder" else None, pooled, text
     )
     sides = (tokens, ()) if architecture == "encoder" else ((), tokens)
     return _Pass(
-        stacks,
-        sides,
-        ending,
-        outputs,
-        how,
-        names,
-        tensors,
-        {str(architecture): (prompt.keep, prompt.keep)},
-        media,
+        stacks, sides, ending, outputs, tensors, {str(architecture): (prompt.keep, prompt.keep)}, media
     )
 
 
@@ -339,8 +324,7 @@ def _run_encoder_decoder(
         check_ids(decoder_of(model), course.given)
         check_length(model, decoder_of(model), len(course.given), "decoder input")
         tensors["decoder_input_ids"] = torch.tensor([course.given], dtype=torch.long, device=model.device)
-    names = ("encoder_attentions", "decoder_attentions", "cross_attentions")
-    outputs, how = _run(model, tensors, recorder, names)
+    outputs = run_listening(model, tensors, recorder)
     sizes = (
         None if prompt.ids is None else len(prompt.ids),
         None if course.given is None else len(course.given),
@@ -372,19 +356,11 @@ def _run_encoder_decoder(
         given = _cropped(given, kept)
         target = tokens_of_ids(tokenizer, given, generated_from=course.prompt)
     pooled = _pooled(
-        model, outputs, tensors, recorder, how, "encoder-decoder", stacks.padded[1] or m, prompt.ids, kept
+        model, outputs, tensors, recorder, "encoder-decoder", stacks.padded[1] or m, prompt.ids, kept
     )
     ending = Ending("encoder-decoder", target, given, course, pooled, prompt.text)
     crops = {"encoder": (prompt.keep, prompt.keep), "decoder": (kept, kept), "cross": (kept, prompt.keep)}
-    return _Pass(stacks, (source, target), ending, outputs, how, names, tensors, crops, media)
-
-
-def _run(model: Any, tensors: dict[str, Any], recorder: Recorder, names: tuple[str, ...]) -> tuple[Any, str]:
-    outputs = run_listening(model, tensors, recorder)
-    if recorder.reports and (len(names) == 1 or all(by_side(model, recorder.reports))):
-        return outputs, "interface"
-    recorder.reports.clear()  # off the interface, or one side of an encoder-decoder is
-    return run_eager(model, tensors, recorder, names), "eager"
+    return _Pass(stacks, (source, target), ending, outputs, tensors, crops, media)
 
 
 def _pooled(
@@ -392,7 +368,6 @@ def _pooled(
     outputs: Any,
     tensors: dict[str, Any],
     recorder: Recorder,
-    how: str,
     architecture: Architecture,
     size: int,
     ids: Sequence[int] | None,
@@ -401,7 +376,7 @@ def _pooled(
     """Positions that a classifier reads, after cropping; None for any other model."""
     if not is_pooled(model, outputs, size):
         return None
-    found = probed(model, tensors, len(recorder.reports)) if how == "interface" else None
+    found = probed(model, tensors, len(recorder.reports))
     positions = by_rule(model, architecture, size, ids) if found is None else found
     if keep is None:
         return positions

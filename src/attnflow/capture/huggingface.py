@@ -46,6 +46,7 @@ from attnflow.capture.tokens import tokens_of_continuation, tokens_of_ids
 from attnflow.capture.towers import language_part
 from attnflow.errors import CaptureError, InputError, OptionError
 from attnflow.media import Medium
+from attnflow.models import own_generate
 from attnflow.trace import GRADIENT_RECORDS, Architecture, Record, Token, Trace
 
 
@@ -60,7 +61,7 @@ def captures(
     processor: Any,
     inputs: Mapping[str, Any] | None,
     target_text: str | None,
-    generate: int,
+    generate: int | None,
     generate_options: Mapping[str, Any] | None,
     heads: str | Sequence[int],
     record: str | Sequence[str],
@@ -78,7 +79,7 @@ def captures(
     Without gradient records there is one trace for all targets.
     """
     given = Given.of(text, image, audio, inputs)
-    wish = Wish(generate, target_text, generate_options, seed)
+    wish = Wish(generate or 0, target_text, generate_options if generate is not None else None, seed)
     reduction = parse_heads(heads)
     names = parse_records(record, reduction)
     gradient_names = tuple(name for name in names if name in GRADIENT_RECORDS)
@@ -89,6 +90,10 @@ def captures(
             f"asked about: leave them out, or keep a gradient record ({', '.join(GRADIENT_RECORDS)})."
         )
     whole, tokenizer = load_model(model, tokenizer, trust_remote_code=trust_remote_code)
+    if generate is None:
+        asked = target_text is not None or "decoder_input_ids" in (inputs or {})
+        generate = 0 if asked else own_generate(whole)
+        wish = Wish(generate, target_text, generate_options, seed)
     name = os.fspath(model) if isinstance(model, (str, os.PathLike)) else whole.name_or_path
     loaded, tokenizer, prompt = prepare(whole, name, tokenizer, processor, given, trust_remote_code)
     prompt = replace(prompt, tensors={name: _usable(value) for name, value in prompt.tensors.items()})

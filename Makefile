@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 TEXT   ?= The movie was not bad at all, the acting is brilliant.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check bench format realmodels clean web web-test
+.PHONY: help demo test quick browser check bench format realmodels clean web web-test
 
 help:  ## List the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -30,11 +30,18 @@ $(VENV)/.realmodels: $(VENV)/.test experiments/packaged/requirements.txt
 demo: $(VENV)/.demo  ## Explain a sentence with a real model, in the terminal and in demo.html.
 	$(BIN)/attnflow explain sentiment "$(TEXT)" --players words --capacity relevance --method flow --html demo.html
 
-test: $(VENV)/.test  ## Run every test.
-	$(BIN)/python -m pytest -n 2
+test: $(VENV)/.test  ## Run every test but those in a browser.
+	$(BIN)/python -m pytest -n 2 -m "not browser"
 
 quick: $(VENV)/.test  ## Run the tests that take under a minute together.
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not browser"
+
+$(VENV)/.browser: $(VENV)/.test
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,check,browser]'
+	@touch $@
+
+browser: $(VENV)/.browser  ## Test pages, web app and notebook in a real browser (needs Debian's chromium).
+	HF_HUB_OFFLINE=1 ATTNFLOW_BROWSER_REQUIRED=1 $(BIN)/python -m pytest tests/browser -m browser
 
 check: $(VENV)/.test  ## Lint, format check and types.
 	$(BIN)/ruff check .

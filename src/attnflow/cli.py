@@ -182,14 +182,9 @@ def explain(
         ),
     ] = None,
     generate: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            metavar="N",
-            help="Tokens to generate and explain. Default: a bundled model that answers gives its answer, others none.",
-            rich_help_panel=QUESTION,
-        ),
-    ] = None,
+        int,
+        typer.Option(min=0, metavar="N", help="Tokens to generate and explain.", rich_help_panel=QUESTION),
+    ] = 0,
     sample: Annotated[
         bool,
         typer.Option(

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
 
-    from attnflow.view.widget import Widget
-
 FORMAT = "attnflow-comparison"
 VERSION = 1
 
@@ -282,21 +280,10 @@ class Comparison(Sequence[Attribution]):
 
         write_whole(path, page(self, flow_count=flow_count, words=words))
 
-    def widget(self, *, flow_count: int | None = None, theme: str = "auto") -> Widget:
-        """Returns the interactive view as a widget. See `Attribution.widget`."""
-        from attnflow.view.notebook import widget
-
-        return widget(self, flow_count=flow_count, theme=theme)
-
     def _repr_html_(self) -> str:
-        from attnflow.view.notebook import output
+        from attnflow.view.comparison_fragment import fragment
 
-        return output(self)
-
-    def _mime_(self) -> tuple[str, str]:  # marimo asks for this first
-        from attnflow.view.notebook import frame
-
-        return "text/html", frame(self)
+        return fragment(self)
 
 
 # -- what may stand side by side ---------------------------------------------------------------------------

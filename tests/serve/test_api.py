@@ -89,6 +89,7 @@ def test_progress_as_events(client):
     assert jobs[-1]["state"] == "done"
     assert jobs[-1]["result"]["links"]["page"] == f"/r/{jobs[-1]['result']['id']}"
     assert all(job["id"] == start.json()["id"] for job in jobs)
+    assert jobs[-1] == client.get(start.headers["location"]).json()
 
 
 def test_cancel_stops_the_solver(client):

@@ -42,8 +42,8 @@ export function mount(element: HTMLElement, data: unknown, options: MountOptions
   root.adoptedStyleSheets = [sheet];
   element.append(host);
   const framed = options.frame ?? true;
-  let view = show(payload);
   let words = false;
+  let view = show(payload);
 
   function show(shown: Payload): View {
     const frame = h("div", { class: framed ? "frame" : "frame bare" });

@@ -14,7 +14,6 @@ products of non-negative matrices.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -108,13 +107,13 @@ class Factor:
 
     Attributes:
         pattern: its storage.
-        roots: `[unknowns]`, square roots of the pivots.
+        pivots: `[unknowns]`.
         inverse: per block the inverse of its unit lower triangle, `[size, size]`, non-negative.
-        beyond: per block the eliminated rows towards its later neighbours over the roots, non-negative.
+        beyond: per block the eliminated rows towards its later neighbours, non-negative.
     """
 
     pattern: Pattern
-    roots: Floats
+    pivots: Floats
     inverse: dict[int, Floats]
     beyond: dict[int, Floats]
 
@@ -126,13 +125,12 @@ class Factor:
             own = slice(plan.start[block], plan.start[block + 1])
             x[own] = self.inverse[block] @ x[own]
             if plan.later[block]:
-                self._spread(x, block, (x[own] / self.roots[own]) @ self.beyond[block])
+                self._spread(x, block, (x[own] / self.pivots[own]) @ self.beyond[block])
         for block in reversed(plan.order):
             own = slice(plan.start[block], plan.start[block + 1])
-            root = self.roots[own]
             if plan.later[block]:
-                x[own] += root * (self.beyond[block] @ self._gather(x, block))
-            x[own] = (x[own] / root / root) @ self.inverse[block]
+                x[own] += self.beyond[block] @ self._gather(x, block)
+            x[own] = (x[own] / self.pivots[own]) @ self.inverse[block]
         return x
 
     def _spread(self, x: Floats, block: int, addend: Floats) -> None:
@@ -164,7 +162,7 @@ def factorise(plan: Pattern, entries: Floats, excess: Floats) -> Factor:
         rows, columns = int(plan.sizes[one]), int(plan.sizes[two])
         return entries[first : first + rows * columns].reshape(rows, columns)
 
-    roots = np.empty_like(excess)
+    pivots = np.empty_like(excess)
     inverse: dict[int, Floats] = {}
     beyond: dict[int, Floats] = {}
     for block in plan.order:
@@ -172,36 +170,30 @@ def factorise(plan: Pattern, entries: Floats, excess: Floats) -> Factor:
     for block in plan.order:
         own = slice(plan.start[block], plan.start[block + 1])
         later = plan.later[block]
-        rows = [view(block, other) for other in later]
-        outside = excess[own] + sum(part.sum(axis=1) for part in rows)
+        rows = (
+            np.hstack([view(block, other) for other in later]) if later else np.zeros((plan.sizes[block], 0))
+        )
+        outside = excess[own] + rows.sum(axis=1)
         pivot, triangle = _eliminate(view(block, block), outside)
-        roots[own], inverse[block] = np.sqrt(pivot), triangle
+        pivots[own], inverse[block] = pivot, triangle
         if not later:
             continue
-        beyond[block] = scaled = np.empty((outside.size, sum(part.shape[1] for part in rows)))
-        ends = np.cumsum([0, *(part.shape[1] for part in rows)])
-        parts = [scaled[:, first:last] for first, last in itertools.pairwise(ends)]
-        for part, wide in zip(rows, parts):
-            _below(triangle, part, wide)
-        scaled /= roots[own, None]
-        lost = ((triangle @ excess[own]) / roots[own]) @ scaled
-        for number, (other, part) in enumerate(zip(later, parts)):
-            excess[plan.start[other] : plan.start[other + 1]] += lost[ends[number] : ends[number + 1]]
-            for third, wide in zip(later[number:], parts[number:]):
-                view(other, third)[...] += part.T @ wide
-    return Factor(plan, roots, inverse, beyond)
-
-
-def _below(triangle: Floats, rows: Floats, out: Floats) -> None:
-    """Writes `triangle @ rows` to `out`, sparing most of the zeros above the diagonal."""
-    n = len(rows)
-    if n <= 2 * LEAF:
-        np.matmul(triangle, rows, out=out)
-        return
-    half = n // 2
-    _below(triangle[half:, half:], rows[half:], out[half:])
-    out[half:] += triangle[half:, :half] @ rows[:half]
-    _below(triangle[:half, :half], rows[:half], out[:half])
+        rows = triangle @ rows
+        beyond[block] = rows
+        scaled = rows / pivot[:, None]
+        lost = (triangle @ excess[own]) @ scaled
+        update = rows.T @ scaled
+        at = 0
+        for number, other in enumerate(later):
+            size = int(plan.sizes[other])
+            excess[plan.start[other] : plan.start[other + 1]] += lost[at : at + size]
+            right = at
+            for third in later[number:]:
+                width = int(plan.sizes[third])
+                view(other, third)[...] += update[at : at + size, right : right + width]
+                right += width
+            at += size
+    return Factor(plan, pivots, inverse, beyond)
 
 
 def _eliminate(W: Floats, outside: Floats) -> tuple[Floats, Floats]:
@@ -224,15 +216,14 @@ def _eliminate(W: Floats, outside: Floats) -> tuple[Floats, Floats]:
     half = n // 2
     B = W[:half, half:]
     first, upper = _eliminate(W[:half, :half], outside[:half] + B.sum(axis=1))
-    root = np.sqrt(first)
-    scaled = upper @ B
-    scaled /= root[:, None]
-    W[half:, half:] += scaled.T @ scaled
-    second, lower = _eliminate(W[half:, half:], outside[half:] + ((upper @ outside[:half]) / root) @ scaled)
+    rows = upper @ B
+    scaled = rows / first[:, None]
+    W[half:, half:] += rows.T @ scaled
+    second, lower = _eliminate(W[half:, half:], outside[half:] + (upper @ outside[:half]) @ scaled)
     inverse = np.zeros((n, n))
     inverse[:half, :half] = upper
     inverse[half:, half:] = lower
-    inverse[half:, :half] = lower @ (scaled.T @ (upper / root[:, None]))
+    inverse[half:, :half] = lower @ (scaled.T @ upper)
     return np.concatenate([first, second]), inverse
 
 

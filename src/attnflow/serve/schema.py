@@ -13,7 +13,8 @@ Output = int | Annotated[str, Field(max_length=200)]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+    # By alias everywhere: events are not serialised by the framework's response models.
+    model_config = ConfigDict(extra="forbid", protected_namespaces=(), serialize_by_alias=True)
 
 
 class Message(_Model):
@@ -60,11 +61,7 @@ class Options(_Model):
     exclude: Literal["special"] | list[int | str] = Field(
         default_factory=list, description="Players to take out of the game, by number or text, or `special`."
     )
-    generate: int | None = Field(
-        None,
-        ge=0,
-        description="Tokens to generate and explain; left out, a bundled model that answers gives its answer.",
-    )
+    generate: int = Field(0, ge=0, description="Tokens to generate and explain.")
     target_text: str | None = Field(None, description="Explain this continuation or output instead.")
     prefix: Literal["players", "closed"] = "players"
     bounds: bool = Field(True, description="Also compute each score's interval over all maximum flows.")

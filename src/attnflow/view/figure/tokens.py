@@ -12,7 +12,6 @@ import regex
 
 from attnflow.attribution import Attribution
 from attnflow.view import caption
-from attnflow.view.figure import media
 from attnflow.view.figure.lettering import Lettering
 from attnflow.view.figure.palette import hexadecimal
 from attnflow.view.figure.sheet import LINE, SMALL, Picture, Sheet
@@ -51,11 +50,11 @@ def tokens(result: Attribution, target: int | Sequence[int] | None = None, speci
         special: also shade special tokens, which else are dimmed and do not count for the scale.
     """
     row = row_of(result, target)
-    laid = media.without(blocks(result, result.targets[row]), result)
+    laid = blocks(result, result.targets[row])
     scale = scale_for(result, [row], quiet=special)
 
     def height(width: float, letters: Lettering) -> float:
-        return media.height(result, letters, width) + _lay(laid, letters, width)[1] + _key_height(letters)
+        return _lay(laid, letters, width)[1] + _key_height(letters)
 
     def draw(sheet: Sheet) -> None:
         _draw(sheet, result, row, laid, scale, special)
@@ -79,18 +78,13 @@ def _draw(
     special: bool,
 ) -> None:
     letters = sheet.letters
-    above, wide = media.height(result, letters, sheet.width), sheet.width
-    if above > 0 and not sheet.own:  # panels shrink with their width
-        wide *= min(1.0, 0.8 * (sheet.height - _key_height(letters)) / above)
-        above = media.height(result, letters, wide)
-    media.put(sheet, result, row, scale, wide, letters)
     room = sheet.height - _key_height(letters)
-    placed, needed = _lay(laid, letters, sheet.width, above)
+    placed, needed = _lay(laid, letters, sheet.width)
     part = 1.0
     while needed > room and part > SMALLEST and not sheet.own:
         part *= 0.94
         letters = sheet.letters.smaller(part)
-        placed, needed = _lay(laid, letters, sheet.width, above)
+        placed, needed = _lay(laid, letters, sheet.width)
     shown = [item for item in placed if item.y <= room or sheet.own]
     for item in shown:
         _put(sheet, letters, item, result, row, scale, special)
@@ -198,15 +192,14 @@ def _key(sheet: Sheet, result: Attribution, scale: Scale, missing: int) -> None:
 # -- lines -------------------------------------------------------------------------------------------------
 
 
-def _lay(
-    laid: Sequence[Block], letters: Lettering, width: float, y: float = 0.0
-) -> tuple[list[Placed], float]:
-    """Sets the blocks in lines of `width` points, from `y` down.
+def _lay(laid: Sequence[Block], letters: Lettering, width: float) -> tuple[list[Placed], float]:
+    """Sets the blocks in lines of `width` points.
 
     Returns:
-        Every piece with its place, and where the last line ends.
+        Every piece with its place, and the height of all lines in points.
     """
     placed: list[Placed] = []
+    y = 0.0
     size = letters.size
     for block in laid:
         if block.label is not None:

@@ -1,1 +1,0 @@
-"""Which model types are supported: every type of the installed transformers, tiny and random, captured and checked."""

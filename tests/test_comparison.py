@@ -306,7 +306,7 @@ def test_show_and_page(tmp_path, capsys):
     assert "brilliant" in capsys.readouterr().out
     comparison.to_html(tmp_path / "c.html")
     assert "brilliant" in (tmp_path / "c.html").read_text(encoding="utf-8")
-    assert comparison._repr_html_().startswith('<div class="attnflow">')
+    assert '<div class="attnflow">' in comparison._repr_html_()
 
 
 # -- from a model ------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from attnflow.maxflow import MaxFlow
     from attnflow.network import FlowNetwork
+    from attnflow.view.widget import Widget
 
 Scores = NDArray[np.float64]
 
@@ -449,10 +450,30 @@ class Attribution:
 
         write_whole(path, page(self, flow_count=flow_count, words=words))
 
-    def _repr_html_(self) -> str:
-        from attnflow.view.fragment import fragment
+    def widget(self, *, flow_count: int | None = None, theme: str = "auto") -> Widget:
+        """Returns the interactive view as a widget, which also tells Python what the reader selects.
 
-        return fragment(self)
+        Args:
+            flow_count: how many flows to hold for drawing, each a maximum flow problem; None: a number that keeps
+                work and size small.
+            theme: "auto", "light" or "dark".
+
+        Raises:
+            MissingExtraError: anywidget is not installed.
+        """
+        from attnflow.view.notebook import widget
+
+        return widget(self, flow_count=flow_count, theme=theme)
+
+    def _repr_html_(self) -> str:
+        from attnflow.view.notebook import output
+
+        return output(self)
+
+    def _mime_(self) -> tuple[str, str]:  # marimo asks for this first
+        from attnflow.view.notebook import frame
+
+        return "text/html", frame(self)
 
 
 def _brief(value: object) -> str:

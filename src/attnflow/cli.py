@@ -182,9 +182,14 @@ def explain(
         ),
     ] = None,
     generate: Annotated[
-        int,
-        typer.Option(min=0, metavar="N", help="Tokens to generate and explain.", rich_help_panel=QUESTION),
-    ] = 0,
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Tokens to generate and explain. Default: a bundled model that answers gives its answer, others none.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = None,
     sample: Annotated[
         bool,
         typer.Option(

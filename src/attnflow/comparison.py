@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
 
+    from attnflow.view.widget import Widget
+
 FORMAT = "attnflow-comparison"
 VERSION = 1
 
@@ -280,10 +282,21 @@ class Comparison(Sequence[Attribution]):
 
         write_whole(path, page(self, flow_count=flow_count, words=words))
 
-    def _repr_html_(self) -> str:
-        from attnflow.view.comparison_fragment import fragment
+    def widget(self, *, flow_count: int | None = None, theme: str = "auto") -> Widget:
+        """Returns the interactive view as a widget. See `Attribution.widget`."""
+        from attnflow.view.notebook import widget
 
-        return fragment(self)
+        return widget(self, flow_count=flow_count, theme=theme)
+
+    def _repr_html_(self) -> str:
+        from attnflow.view.notebook import output
+
+        return output(self)
+
+    def _mime_(self) -> tuple[str, str]:  # marimo asks for this first
+        from attnflow.view.notebook import frame
+
+        return "text/html", frame(self)
 
 
 # -- what may stand side by side ---------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def explain(
     output: int | str | Sequence[int | str] | None = None,
     players: str | Sequence[tuple[int, int]] = "tokens",
     exclude: str | Sequence[int | str] = (),
-    generate: int = 0,
+    generate: int | None = None,
     generate_options: Mapping[str, Any] | None = None,
     target_text: str | None = None,
     prefix: str = "players",
@@ -92,7 +92,8 @@ def explain(
         players: "tokens", "words", "sentences", "turns" (a chat's messages), or `(start, end)` character spans of
             the text; a chat's text is the prompt that its template makes.
         exclude: "special", or labels or indices of players to take out of the game.
-        generate: number of tokens to decode first; each becomes a target.
+        generate: number of tokens to decode first; each becomes a target. None: a bundled model that answers gives
+            its answer, any other decodes nothing.
         generate_options: passed on to the model's `generate`.
         target_text: a continuation, or an encoder-decoder's output, to teacher-force instead.
         prefix: "players": generated tokens are players. "closed": flow into them is traced on to the

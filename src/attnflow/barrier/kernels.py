@@ -43,7 +43,8 @@ def imbalance(tail: Ints, head: Ints, flow: Floats, supply: Floats, left: Floats
     """Per unknown what should leave it less what does, into `left`; sums are compensated."""
     unknowns = supply.size
     lost = np.zeros(unknowns)
-    left[:] = supply
+    for i in range(unknowns):  # numba takes seconds to compile the assignment of a slice
+        left[i] = supply[i]
     for e in range(tail.size):
         for end in range(2):
             node = tail[e] if end == 0 else head[e]
@@ -53,7 +54,8 @@ def imbalance(tail: Ints, head: Ints, flow: Floats, supply: Floats, left: Floats
                 back = total - left[node]
                 lost[node] += (left[node] - (total - back)) + (x - back)
                 left[node] = total
-    left += lost
+    for i in range(unknowns):
+        left[i] += lost[i]
 
 
 @_njit
@@ -181,10 +183,61 @@ def corrections(
 
 
 @_njit
-def move(values: Floats, change: Floats, step: float) -> None:
-    """Adds `step * change`."""
-    for e in range(values.size):
-        values[e] += step * change[e]
+def recentre(
+    flow: Floats,
+    slack: Floats,
+    low: Floats,
+    high: Floats,
+    change: Floats,
+    change_low: Floats,
+    change_high: Floats,
+    primal: float,
+    dual: float,
+    far: float,
+    goal: Floats,
+    more_low: Floats,
+    more_high: Floats,
+) -> None:
+    """Adds to the corrections what brings products far off their goal back (Gondzio 1996).
+
+    Args:
+        primal: length of the step of flows that the products are looked at after.
+        dual: length of the step of multipliers.
+        far: products outside [goal / far, far * goal] are brought back to the nearer end.
+        goal: `[2]`: products wanted on finite and infinite edges.
+        more_low: `[edges]`, corrections so far, added to.
+        more_high: `[edges]`, likewise.
+    """
+    for e in range(flow.size):
+        open_edge = np.isinf(slack[e])
+        wanted = goal[1] if open_edge else goal[0]
+        product = (flow[e] + primal * change[e]) * (low[e] + dual * change_low[e])
+        back = min(far * wanted, max(wanted / far, product)) - product
+        more_low[e] += max(back, -far * wanted)
+        if not open_edge:
+            product = (slack[e] - primal * change[e]) * (high[e] + dual * change_high[e])
+            back = min(far * wanted, max(wanted / far, product)) - product
+            more_high[e] += max(back, -far * wanted)
+
+
+@_njit
+def move(
+    flow: Floats,
+    slack: Floats,
+    low: Floats,
+    high: Floats,
+    change: Floats,
+    change_low: Floats,
+    change_high: Floats,
+    primal: float,
+    dual: float,
+) -> None:
+    """Takes a step of flows and multipliers."""
+    for e in range(flow.size):
+        flow[e] += primal * change[e]
+        slack[e] -= primal * change[e]
+        low[e] += dual * change_low[e]
+        high[e] += dual * change_high[e]
 
 
 @_njit

@@ -14,6 +14,7 @@ products of non-negative matrices.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -107,13 +108,13 @@ class Factor:
 
     Attributes:
         pattern: its storage.
-        pivots: `[unknowns]`.
+        roots: `[unknowns]`, square roots of the pivots.
         inverse: per block the inverse of its unit lower triangle, `[size, size]`, non-negative.
-        beyond: per block the eliminated rows towards its later neighbours, non-negative.
+        beyond: per block the eliminated rows towards its later neighbours over the roots, non-negative.
     """
 
     pattern: Pattern
-    pivots: Floats
+    roots: Floats
     inverse: dict[int, Floats]
     beyond: dict[int, Floats]
 
@@ -125,12 +126,13 @@ class Factor:
             own = slice(plan.start[block], plan.start[block + 1])
             x[own] = self.inverse[block] @ x[own]
             if plan.later[block]:
-                self._spread(x, block, (x[own] / self.pivots[own]) @ self.beyond[block])
+                self._spread(x, block, (x[own] / self.roots[own]) @ self.beyond[block])
         for block in reversed(plan.order):
             own = slice(plan.start[block], plan.start[block + 1])
+            root = self.roots[own]
             if plan.later[block]:
-                x[own] += self.beyond[block] @ self._gather(x, block)
-            x[own] = (x[own] / self.pivots[own]) @ self.inverse[block]
+                x[own] += root * (self.beyond[block] @ self._gather(x, block))
+            x[own] = (x[own] / root / root) @ self.inverse[block]
         return x
 
     def _spread(self, x: Floats, block: int, addend: Floats) -> None:
@@ -162,7 +164,7 @@ def factorise(plan: Pattern, entries: Floats, excess: Floats) -> Factor:
         rows, columns = int(plan.sizes[one]), int(plan.sizes[two])
         return entries[first : first + rows * columns].reshape(rows, columns)
 
-    pivots = np.empty_like(excess)
+    roots = np.empty_like(excess)
     inverse: dict[int, Floats] = {}
     beyond: dict[int, Floats] = {}
     for block in plan.order:
@@ -170,30 +172,36 @@ def factorise(plan: Pattern, entries: Floats, excess: Floats) -> Factor:
     for block in plan.order:
         own = slice(plan.start[block], plan.start[block + 1])
         later = plan.later[block]
-        rows = (
-            np.hstack([view(block, other) for other in later]) if later else np.zeros((plan.sizes[block], 0))
-        )
-        outside = excess[own] + rows.sum(axis=1)
+        rows = [view(block, other) for other in later]
+        outside = excess[own] + sum(part.sum(axis=1) for part in rows)
         pivot, triangle = _eliminate(view(block, block), outside)
-        pivots[own], inverse[block] = pivot, triangle
+        roots[own], inverse[block] = np.sqrt(pivot), triangle
         if not later:
             continue
-        rows = triangle @ rows
-        beyond[block] = rows
-        scaled = rows / pivot[:, None]
-        lost = (triangle @ excess[own]) @ scaled
-        update = rows.T @ scaled
-        at = 0
-        for number, other in enumerate(later):
-            size = int(plan.sizes[other])
-            excess[plan.start[other] : plan.start[other + 1]] += lost[at : at + size]
-            right = at
-            for third in later[number:]:
-                width = int(plan.sizes[third])
-                view(other, third)[...] += update[at : at + size, right : right + width]
-                right += width
-            at += size
-    return Factor(plan, pivots, inverse, beyond)
+        beyond[block] = scaled = np.empty((outside.size, sum(part.shape[1] for part in rows)))
+        ends = np.cumsum([0, *(part.shape[1] for part in rows)])
+        parts = [scaled[:, first:last] for first, last in itertools.pairwise(ends)]
+        for part, wide in zip(rows, parts):
+            _below(triangle, part, wide)
+        scaled /= roots[own, None]
+        lost = ((triangle @ excess[own]) / roots[own]) @ scaled
+        for number, (other, part) in enumerate(zip(later, parts)):
+            excess[plan.start[other] : plan.start[other + 1]] += lost[ends[number] : ends[number + 1]]
+            for third, wide in zip(later[number:], parts[number:]):
+                view(other, third)[...] += part.T @ wide
+    return Factor(plan, roots, inverse, beyond)
+
+
+def _below(triangle: Floats, rows: Floats, out: Floats) -> None:
+    """Writes `triangle @ rows` to `out`, sparing most of the zeros above the diagonal."""
+    n = len(rows)
+    if n <= 2 * LEAF:
+        np.matmul(triangle, rows, out=out)
+        return
+    half = n // 2
+    _below(triangle[half:, half:], rows[half:], out[half:])
+    out[half:] += triangle[half:, :half] @ rows[:half]
+    _below(triangle[:half, :half], rows[:half], out[:half])
 
 
 def _eliminate(W: Floats, outside: Floats) -> tuple[Floats, Floats]:
@@ -216,14 +224,15 @@ def _eliminate(W: Floats, outside: Floats) -> tuple[Floats, Floats]:
     half = n // 2
     B = W[:half, half:]
     first, upper = _eliminate(W[:half, :half], outside[:half] + B.sum(axis=1))
-    rows = upper @ B
-    scaled = rows / first[:, None]
-    W[half:, half:] += rows.T @ scaled
-    second, lower = _eliminate(W[half:, half:], outside[half:] + (upper @ outside[:half]) @ scaled)
+    root = np.sqrt(first)
+    scaled = upper @ B
+    scaled /= root[:, None]
+    W[half:, half:] += scaled.T @ scaled
+    second, lower = _eliminate(W[half:, half:], outside[half:] + ((upper @ outside[:half]) / root) @ scaled)
     inverse = np.zeros((n, n))
     inverse[:half, :half] = upper
     inverse[half:, half:] = lower
-    inverse[half:, :half] = lower @ (scaled.T @ upper)
+    inverse[half:, :half] = lower @ (scaled.T @ (upper / root[:, None]))
     return np.concatenate([first, second]), inverse
 
 

@@ -34,6 +34,10 @@ FOLLOWED, POLISHED = 200, 100
 SHY = 0.9
 #: The path's goal moves on after steps of at least this part of the full length.
 NEAR = 0.7
+#: Corrections of a step by what would be far off centre after a longer one, while they lengthen it by `WORTH`.
+CORRECTED, LONGER, FAR, WORTH = 2, 0.3, 10.0, 0.02
+#: Infinite edges are let go once this part of the flow or less is out of balance.
+HELD = 0.1
 #: Product of flow and multiplier at which an infinite edge shows whether it carries anything.
 CARRIES = 1e-9
 
@@ -86,8 +90,8 @@ def follow(layout: Layout) -> Path:
     """Steps towards the answer from the middle of every edge.
 
     Infinite edges first get a capacity, just large enough that a flow exists: then every edge has a middle.
-    From the answer to that, which is a flow and in the inside of all bounds, they are let go, and their
-    products of flow and multiplier sent towards 0.
+    Near the answer to that, almost a flow and well inside all bounds, they are let go, and their products of
+    flow and multiplier sent towards 0.
 
     Args:
         layout: unknowns and edges.
@@ -110,7 +114,7 @@ def follow(layout: Layout) -> Path:
         carries=infinite,
         steps=0,
     )
-    path = _steps(layout, start, begin)
+    path = _steps(layout, start, begin, HELD if infinite.any() else 0.0)
     if not infinite.any():
         return path
     freed = replace(
@@ -121,13 +125,14 @@ def follow(layout: Layout) -> Path:
     return _steps(layout, freed, unit)
 
 
-def _steps(layout: Layout, start: Path, begin: float) -> Path:
-    """Takes primal-dual steps with corrector.
+def _steps(layout: Layout, start: Path, begin: float, enough: float = 0.0) -> Path:
+    """Takes primal-dual steps with correctors (Mehrotra's, then Gondzio's).
 
     Args:
         layout: unknowns and edges.
         start: where from; edges of infinite slack are the infinite ones.
         begin: the first product aimed at.
+        enough: stop as soon as this part of the flow or less is out of balance.
     """
     tail, head, place = layout.tail, layout.head, layout.place
     unknowns, edges = layout.unknowns, tail.size
@@ -156,13 +161,29 @@ def _steps(layout: Layout, start: Path, begin: float) -> Path:
         )  # fmt: skip
         return rise, *lengths
 
+    def corrected(factor: Factor, rise: Floats, primal: float, dual: float) -> tuple[Floats, float, float]:
+        for _ in range(CORRECTED):
+            reached = min(1.0, primal) + min(1.0, dual)
+            if min(primal, dual) >= SHY:
+                break
+            before = second_low.copy(), second_high.copy()
+            kernels.recentre(
+                flow, slack, low, high, change, change_low, change_high,
+                min(1.0, primal + LONGER), min(1.0, dual + LONGER), FAR, goal, second_low, second_high,
+            )  # fmt: skip
+            rise, primal, dual = solve(factor, second_low, second_high)
+            if min(1.0, primal) + min(1.0, dual) < reached + WORTH:
+                return solve(factor, *before)
+        return rise, primal, dual
+
     while steps < FOLLOWED:
         kernels.imbalance(tail, head, flow, layout.supply, left)
         mean, mean_infinite, least, most = kernels.products(flow, slack, low, high)
         scale = float(flow.sum()) + size
         centred = least > 0.5 * end[0] and most < 2 * end[0]
         done = not infinite.any() or mean_infinite <= 2 * end[1]
-        if full and centred and done and float(np.abs(left).sum()) <= 1e-6 * scale:
+        unbalanced = float(np.abs(left).sum())
+        if unbalanced <= enough * scale or (full and centred and done and unbalanced <= 1e-6 * scale):
             break
         if near:
             goal[:] = np.maximum(end, np.minimum(goal, 0.1 * np.array([mean, mean_infinite])))
@@ -175,12 +196,10 @@ def _steps(layout: Layout, start: Path, begin: float) -> Path:
         if min(primal, dual) < 1:
             kernels.corrections(slack, change, change_low, change_high, goal, second_low, second_high)
             rise, primal, dual = solve(factor, second_low, second_high)
+            rise, primal, dual = corrected(factor, rise, primal, dual)
         primal, dual = min(1.0, SHY * primal), min(1.0, SHY * dual)
-        kernels.move(flow, change, primal)
-        kernels.move(slack, change, -primal)
-        kernels.move(low, change_low, dual)
-        kernels.move(high, change_high, dual)
-        kernels.move(potential[:unknowns], rise, dual)
+        kernels.move(flow, slack, low, high, change, change_low, change_high, primal, dual)
+        potential[:unknowns] += dual * rise
         near, full = min(primal, dual) > NEAR, min(primal, dual) == 1
         if midway is None and goal[1] <= 1e-4 * start.unit:
             midway = flow.copy(), low.copy()

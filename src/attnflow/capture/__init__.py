@@ -31,7 +31,7 @@ def capture(
     processor: Any = None,
     inputs: Mapping[str, Any] | None = None,
     target_text: str | None = None,
-    generate: int = 0,
+    generate: int | None = None,
     generate_options: Mapping[str, Any] | None = None,
     heads: str | Sequence[int] = "mean",
     record: str | Sequence[str] = "attention",
@@ -65,7 +65,8 @@ def capture(
             `decoder_input_ids` are used as given. Without a tokenizer tokens are named by id.
         target_text: a continuation (decoder-only) or output (encoder-decoder) to teacher-force.
         generate: number of tokens to decode, greedily unless `generate_options` say otherwise; fewer if the
-            model ends. The trace is of one teacher-forced pass over prompt and tokens, all but the last one.
+            model ends. The trace is of one teacher-forced pass over prompt and tokens, all but the last one. None: a
+            bundled model that answers gives its whole answer, any other decodes nothing.
         generate_options: passed on to the model's `generate`.
         heads: "mean", "max", "all" to keep every head, or a list of head indices whose mean is kept. Records other
             than "attention" take "mean" or a list.
@@ -146,7 +147,7 @@ def capture_targets(
     processor: Any = None,
     inputs: Mapping[str, Any] | None = None,
     target_text: str | None = None,
-    generate: int = 0,
+    generate: int | None = None,
     generate_options: Mapping[str, Any] | None = None,
     heads: str | Sequence[int] = "mean",
     record: str | Sequence[str] = "relevance",

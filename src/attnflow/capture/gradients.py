@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from attnflow.capture.generation import is_encoder_decoder
-from attnflow.capture.interface import Recorder, first_line, run_eager, run_listening
+from attnflow.capture.interface import Recorder, first_line, run_listening
 from attnflow.capture.layers import encoder_names, layer_of
 from attnflow.capture.line import Line
 from attnflow.capture.outputs import Question, Terms, logit
@@ -92,9 +92,8 @@ class Gradients:
         self.heads = heads
         self.line: Line | None = None
         self.alpha = 1.0
-        self._first: dict[str, dict[str, str]] = {}
-        self._names: list[str] = []
-        self._weights: list[torch.Tensor] = []
+        self._first: dict[str, str] | None = None
+        self._sights: list[Sight] = []
         self._handles: list[Any] = []
         self._inputs: dict[str, torch.Tensor] = {}
         self._found = Gathered()
@@ -104,13 +103,13 @@ class Gradients:
     # -- during the pass -------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def within(self, model: torch.nn.Module, tensors: dict[str, Any], how: str) -> Iterator[None]:
+    def within(self, model: torch.nn.Module, tensors: dict[str, Any]) -> Iterator[None]:
         """Gradients from the first layer's input on; the embedding moved along the line."""
         self.release()
-        if how not in self._first:
-            self._first[how] = _first_layers(model, tensors, how)
+        if self._first is None:
+            self._first = _first_layers(model, tensors)
         with torch.no_grad(), contextlib.ExitStack() as stack:
-            for name, layer in self._first[how].items():
+            for name, layer in self._first.items():
                 handle = model.get_submodule(layer).register_forward_pre_hook(
                     partial(self._enter, name), with_kwargs=True
                 )
@@ -124,7 +123,7 @@ class Gradients:
             return
         candidates = [kwargs.get("hidden_states"), *args, *kwargs.values()]
         found = next((x for x in candidates if torch.is_tensor(x) and x.ndim == 3), None)
-        if found is None or found.shape[0] != 1 or not found.is_floating_point():
+        if found is None or 1 not in found.shape[:2] or not found.is_floating_point():
             raise CaptureError(
                 f"{type(module).__name__} is the first layer, but takes no hidden states [1, positions, width]; "
                 "gradients need them. Use attention capacities."
@@ -136,19 +135,15 @@ class Gradients:
 
     def see(self, number: int, sight: Sight) -> None:
         """Hooks one layer's weights."""
-        weights = sight.batch
-        if weights is None:
-            raise CaptureError(f"The weights of {sight.name} are not at hand.")  # never
-        self._names.append(sight.name)
-        self._weights.append(weights)
-        if weights.requires_grad:
-            self._handles.append(weights.register_hook(partial(self._arrive, number)))
+        self._sights.append(sight)
+        if sight.batch.requires_grad:
+            self._handles.append(sight.batch.register_hook(partial(self._arrive, number)))
 
     def release(self) -> None:
         """Lets go of the pass: hooks point back into its graph."""
         for handle in self._handles:
             handle.remove()
-        for kept in (self._handles, self._weights, self._names):
+        for kept in (self._handles, self._sights):
             kept.clear()
         self._inputs.clear()
 
@@ -158,10 +153,8 @@ class Gradients:
         self,
         model: torch.nn.Module,
         tensors: dict[str, Any],
-        how: str,
         outputs: Any,
         questions: Sequence[Question],
-        names: tuple[str, ...],
         steps: int,
         progress: Callable[[int, int], None] | None,
     ) -> list[Gathered]:
@@ -170,10 +163,8 @@ class Gradients:
         Args:
             model: the model that ran, inside `as_found`.
             tensors: what it ran on.
-            how: "interface" or "eager".
             outputs: what it returned in the pass that this object has just observed.
             questions: whose outputs are differentiated; the same output is differentiated once.
-            names: of the outputs that hold weights, for "eager".
             steps: points on the line, the input itself included.
             progress: called after every backward pass.
 
@@ -187,7 +178,7 @@ class Gradients:
             self._last = index + 1 == steps
             if index:
                 self.alpha = (steps - index) / steps
-                outputs = self._again(model, tensors, how, names)
+                outputs = self._again(model, tensors)
             for number, (terms, found) in enumerate(logits.items()):
                 self._found = found
                 with torch.enable_grad():
@@ -200,13 +191,9 @@ class Gradients:
         self.release()
         return [logits[question.terms] for question in questions]
 
-    def _again(
-        self, model: torch.nn.Module, tensors: dict[str, Any], how: str, names: tuple[str, ...]
-    ) -> Any:
+    def _again(self, model: torch.nn.Module, tensors: dict[str, Any]) -> Any:
         recorder = Recorder(model, lambda sight, heads: np.empty((0, 0)), self.heads, observers=(self,))
-        if how == "interface":
-            return run_listening(model, tensors, recorder)
-        return run_eager(model, tensors, recorder, names)
+        return run_listening(model, tensors, recorder)
 
     def _differentiate(self, model: torch.nn.Module, y: torch.Tensor, retain: bool) -> None:
         found = self._found
@@ -221,7 +208,7 @@ class Gradients:
             if isinstance(error, AttnflowError):
                 raise
             raise CaptureError(f"{cls} cannot be differentiated: {first_line(error)}.") from error
-        missing = [name for number, name in enumerate(self._names) if number not in self._arrived]
+        missing = [sight.name for number, sight in enumerate(self._sights) if number not in self._arrived]
         if missing:
             raise CaptureError(
                 f"{cls}: the output has no gradient with respect to the attention of {missing[0]}; expected one "
@@ -229,14 +216,15 @@ class Gradients:
             )
         for (stack, x), gradient in zip(self._inputs.items(), gradients):
             if gradient is None:
-                part = np.zeros(x.shape[1])
-            else:
-                part = (x.detach()[0].double() * gradient[0].double()).sum(-1).cpu().numpy()
+                part = np.zeros(x.shape[0] * x.shape[1])
+            else:  # one example, before or behind the axis of positions
+                part = (x.detach().double() * gradient.double()).sum(-1).flatten().cpu().numpy()
             found.inputs[stack] = found.inputs.get(stack, 0.0) + self._share * part
 
     def _arrive(self, number: int, gradient: torch.Tensor) -> None:
         self._arrived.add(number)
-        A, G = self.heads.chosen(self._weights[number][0]), self.heads.chosen(gradient[0])
+        sight = self._sights[number]
+        A, G = self.heads.chosen(sight.weights), self.heads.chosen(sight.arrange(gradient))
         for name, record in self.records.items():
             product = record.product(A, G) * self._share
             if (name, number) in self._found.products:
@@ -261,7 +249,7 @@ class _Scout:
         self.first: dict[str, str] = {}
 
     def within(
-        self, model: torch.nn.Module, tensors: dict[str, Any], how: str
+        self, model: torch.nn.Module, tensors: dict[str, Any]
     ) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
 
@@ -273,60 +261,21 @@ class _Scout:
         raise _Found
 
 
-def _first_layers(model: torch.nn.Module, tensors: dict[str, Any], how: str) -> dict[str, str]:
+def _first_layers(model: torch.nn.Module, tensors: dict[str, Any]) -> dict[str, str]:
     """Finds the first layer of each stack by a pass without gradients.
 
     Returns:
-        Qualified names by "only", or by "encoder" and "decoder"; none if the family is off the interface and
-        that was asked.
+        Qualified names by "only", or by "encoder" and "decoder".
     """
-    with torch.no_grad():
-        if how == "interface":
-            scout = _Scout(model)
-            recorder = Recorder(
-                model, lambda sight, heads: np.empty((0, 0)), Heads("mean"), observers=(scout,)
-            )
-            with contextlib.suppress(_Found):
-                run_listening(model, tensors, recorder)
-            attention = scout.first
-        else:
-            attention = _emitters(model, tensors)
-    layers = {stack: layer_of(name) for stack, name in attention.items()}
+    scout = _Scout(model)
+    recorder = Recorder(model, lambda sight, heads: np.empty((0, 0)), Heads("mean"), observers=(scout,))
+    with torch.no_grad(), contextlib.suppress(_Found):
+        run_listening(model, tensors, recorder)
+    layers = {stack: layer_of(name) for stack, name in scout.first.items()}
     for stack, layer in layers.items():
         if layer is None:
             raise CaptureError(
-                f"{type(model).__name__}: the attention {attention[stack]} stands in no list of layers, so the "
+                f"{type(model).__name__}: the attention {scout.first[stack]} stands in no list of layers, so the "
                 "input of its first layer is unknown. Use attention capacities."
             )
     return {stack: layer for stack, layer in layers.items() if layer is not None}
-
-
-def _emitters(model: torch.nn.Module, tensors: dict[str, Any]) -> dict[str, str]:
-    """Finds the modules that make the first weights which a family off the interface returns."""
-    made: dict[int, tuple[str, torch.Tensor]] = {}
-
-    def note(name: str, module: torch.nn.Module, args: Any, output: Any) -> None:
-        items = output if isinstance(output, (tuple, list)) else ()
-        for item in items:
-            if torch.is_tensor(item) and item.ndim == 4:
-                made.setdefault(id(item), (name, item))
-
-    sought = {"only": "attentions"}
-    if is_encoder_decoder(model):
-        sought = {"encoder": "encoder_attentions", "decoder": "decoder_attentions"}
-    with contextlib.ExitStack() as stack:
-        for name, module in model.named_modules():
-            if name:
-                stack.callback(module.register_forward_hook(partial(note, name)).remove)
-        recorder = Recorder(model, lambda sight, heads: np.empty((0, 0)), Heads("mean"))
-        outputs = run_eager(model, tensors, recorder, tuple(sought.values()))
-    found = {}
-    for key, output in sought.items():
-        weights = getattr(outputs, output)[0]
-        if id(weights) not in made:
-            raise CaptureError(
-                f"{type(model).__name__} returns copies of its attention weights, which its output does not "
-                "depend on, so they have no gradient. Use attention capacities."
-            )
-        found[key] = made[id(weights)][0]
-    return found

@@ -29,7 +29,7 @@ from attnflow.capture.generation import (
 from attnflow.capture.given import Given, prepare
 from attnflow.capture.gradients import Gathered, Gradients
 from attnflow.capture.inputs import Prompt, check_ids, check_length, kept_decoder, kept_positions
-from attnflow.capture.interface import LOCK, Recorder, run_eager, run_listening
+from attnflow.capture.interface import LOCK, Recorder, run_listening
 from attnflow.capture.layers import Stacks, by_side, encoder_decoder_stacks, has_sinks, single_stack
 from attnflow.capture.line import line_to, parse_steps
 from attnflow.capture.loading import load_model
@@ -39,12 +39,14 @@ from attnflow.capture.places import place_positions
 from attnflow.capture.pooling import by_rule, probed
 from attnflow.capture.provenance import provenance
 from attnflow.capture.records import RECORDS, parse_heads, parse_records
+from attnflow.capture.stacks import of_prediction
 from attnflow.capture.state import as_found
 from attnflow.capture.stem import Stem
 from attnflow.capture.tokens import tokens_of_continuation, tokens_of_ids
 from attnflow.capture.towers import language_part
 from attnflow.errors import CaptureError, InputError, OptionError
 from attnflow.media import Medium
+from attnflow.models import own_generate
 from attnflow.trace import GRADIENT_RECORDS, Architecture, Record, Token, Trace
 
 
@@ -59,7 +61,7 @@ def captures(
     processor: Any,
     inputs: Mapping[str, Any] | None,
     target_text: str | None,
-    generate: int,
+    generate: int | None,
     generate_options: Mapping[str, Any] | None,
     heads: str | Sequence[int],
     record: str | Sequence[str],
@@ -77,7 +79,7 @@ def captures(
     Without gradient records there is one trace for all targets.
     """
     given = Given.of(text, image, audio, inputs)
-    wish = Wish(generate, target_text, generate_options, seed)
+    wish = Wish(generate or 0, target_text, generate_options if generate is not None else None, seed)
     reduction = parse_heads(heads)
     names = parse_records(record, reduction)
     gradient_names = tuple(name for name in names if name in GRADIENT_RECORDS)
@@ -88,6 +90,10 @@ def captures(
             f"asked about: leave them out, or keep a gradient record ({', '.join(GRADIENT_RECORDS)})."
         )
     whole, tokenizer = load_model(model, tokenizer, trust_remote_code=trust_remote_code)
+    if generate is None:
+        asked = target_text is not None or "decoder_input_ids" in (inputs or {})
+        generate = 0 if asked else own_generate(whole)
+        wish = Wish(generate, target_text, generate_options, seed)
     name = os.fspath(model) if isinstance(model, (str, os.PathLike)) else whole.name_or_path
     loaded, tokenizer, prompt = prepare(whole, name, tokenizer, processor, given, trust_remote_code)
     prompt = replace(prompt, tensors={name: _usable(value) for name, value in prompt.tensors.items()})
@@ -128,9 +134,7 @@ def captures(
             if steps > 1:
                 encoder = encoder_of(loaded) if both else loaded
                 gradients.line = line_to(loaded, encoder, tokenizer, baseline, found.moving)
-            gathered = gradients.gather(
-                loaded, found.tensors, found.how, found.outputs, questions, found.names, steps, progress
-            )
+            gathered = gradients.gather(loaded, found.tensors, found.outputs, questions, steps, progress)
     options: dict[str, Any] = {
         "heads": reduction.name,
         "record": list(names) if len(names) > 1 else names[0],
@@ -161,7 +165,7 @@ def captures(
             partial=stacks.partial,
             text=ending.text,
             media=found.media,
-            provenance=provenance(loaded, name, found.how, implementation, options),
+            provenance=provenance(loaded, name, implementation, options),
         )
         if gradients is None:
             return [trace]
@@ -179,8 +183,6 @@ class _Pass:
         tokens: of the encoder's and the decoder's positions.
         ending: the last group.
         outputs: what the model returned.
-        how: "interface" or "eager".
-        names: outputs that hold weights, for "eager".
         tensors: what the model ran on.
         crops: per stack, which queries and keys are not padding, None for all.
         media: pictures and clips that tokens are parts of.
@@ -190,8 +192,6 @@ class _Pass:
     tokens: tuple[tuple[Token, ...], tuple[Token, ...]]
     ending: Ending
     outputs: Any
-    how: str
-    names: tuple[str, ...]
     tensors: dict[str, Any]
     crops: Mapping[str, tuple[Sequence[int] | None, Sequence[int] | None]]
     media: tuple[Medium, ...] = ()
@@ -282,12 +282,10 @@ def _run_single(
     ids = course.given
     if wish.continues:
         check_length(model, model, len(ids or ()))
-    names = ("attentions",)
-    outputs, how = _run(model, tensors, recorder, names)
-    prompt = replace(prompt, keep=kept_positions(model, prompt, recorder.reports[0].kept.shape[-1]))
-    stacks = single_stack(
-        model, recorder.reports, prompt.keep, None if ids is None else len(ids), allow_partial
-    )
+    outputs = run_listening(model, tensors, recorder)
+    reports = of_prediction(model, recorder.reports, None if ids is None else len(ids))
+    prompt = replace(prompt, keep=kept_positions(model, prompt, reports[0].kept.shape[-1]))
+    stacks = single_stack(model, reports, prompt.keep, None if ids is None else len(ids), allow_partial)
     architecture: Architecture = "decoder" if stacks.decoder else "encoder"
     if architecture == "encoder" and wish.continues:
         raise OptionError(
@@ -310,22 +308,14 @@ def _run_single(
             tokens += tuple(replace(token, turn=turn, role=role) for token in more)
     if not wish.continues:
         course = Course(course.given, size)
-    pooled = _pooled(model, outputs, tensors, recorder, how, architecture, padded, ids, prompt.keep)
+    pooled = _pooled(model, outputs, tensors, recorder, architecture, padded, ids, prompt.keep)
     kept_ids = None if ids is None else _cropped(ids, prompt.keep)
     ending = Ending(
         architecture, tokens, kept_ids, course if architecture == "decoder" else None, pooled, text
     )
     sides = (tokens, ()) if architecture == "encoder" else ((), tokens)
     return _Pass(
-        stacks,
-        sides,
-        ending,
-        outputs,
-        how,
-        names,
-        tensors,
-        {str(architecture): (prompt.keep, prompt.keep)},
-        media,
+        stacks, sides, ending, outputs, tensors, {str(architecture): (prompt.keep, prompt.keep)}, media
     )
 
 
@@ -339,8 +329,7 @@ def _run_encoder_decoder(
         check_ids(decoder_of(model), course.given)
         check_length(model, decoder_of(model), len(course.given), "decoder input")
         tensors["decoder_input_ids"] = torch.tensor([course.given], dtype=torch.long, device=model.device)
-    names = ("encoder_attentions", "decoder_attentions", "cross_attentions")
-    outputs, how = _run(model, tensors, recorder, names)
+    outputs = run_listening(model, tensors, recorder)
     sizes = (
         None if prompt.ids is None else len(prompt.ids),
         None if course.given is None else len(course.given),
@@ -372,19 +361,11 @@ def _run_encoder_decoder(
         given = _cropped(given, kept)
         target = tokens_of_ids(tokenizer, given, generated_from=course.prompt)
     pooled = _pooled(
-        model, outputs, tensors, recorder, how, "encoder-decoder", stacks.padded[1] or m, prompt.ids, kept
+        model, outputs, tensors, recorder, "encoder-decoder", stacks.padded[1] or m, prompt.ids, kept
     )
     ending = Ending("encoder-decoder", target, given, course, pooled, prompt.text)
     crops = {"encoder": (prompt.keep, prompt.keep), "decoder": (kept, kept), "cross": (kept, prompt.keep)}
-    return _Pass(stacks, (source, target), ending, outputs, how, names, tensors, crops, media)
-
-
-def _run(model: Any, tensors: dict[str, Any], recorder: Recorder, names: tuple[str, ...]) -> tuple[Any, str]:
-    outputs = run_listening(model, tensors, recorder)
-    if recorder.reports and (len(names) == 1 or all(by_side(model, recorder.reports))):
-        return outputs, "interface"
-    recorder.reports.clear()  # off the interface, or one side of an encoder-decoder is
-    return run_eager(model, tensors, recorder, names), "eager"
+    return _Pass(stacks, (source, target), ending, outputs, tensors, crops, media)
 
 
 def _pooled(
@@ -392,7 +373,6 @@ def _pooled(
     outputs: Any,
     tensors: dict[str, Any],
     recorder: Recorder,
-    how: str,
     architecture: Architecture,
     size: int,
     ids: Sequence[int] | None,
@@ -401,7 +381,7 @@ def _pooled(
     """Positions that a classifier reads, after cropping; None for any other model."""
     if not is_pooled(model, outputs, size):
         return None
-    found = probed(model, tensors, len(recorder.reports)) if how == "interface" else None
+    found = probed(model, tensors, len(recorder.reports))
     positions = by_rule(model, architecture, size, ids) if found is None else found
     if keep is None:
         return positions

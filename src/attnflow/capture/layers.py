@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from attnflow.capture.interface import Report
+from attnflow.capture.stacks import check_any
 from attnflow.errors import CaptureError
 
 Matrix = NDArray[np.floating[Any]]
@@ -62,7 +63,8 @@ def single_stack(
     Raises:
         CaptureError: layers that are not square, not finite, missing, or reported more than once.
     """
-    size = reports[0].kept.shape[-1] if size is None else size
+    if size is None and not reports[0].shape:
+        size = reports[0].kept.shape[-1]
     cropped = [_cropped(model, report, (size, size), (keep, keep)) for report in reports]
     layers, calls, partial = _complete(model, "self-attention", cropped, allow_partial)
     dtype = reports[0].dtype
@@ -95,6 +97,7 @@ def encoder_decoder_stacks(
     Raises:
         CaptureError: as for `single_stack`, or self- and cross-attention cannot be told apart.
     """
+    check_any(model, reports)
     encoder, rest = by_side(model, reports)
     if not encoder or not rest:
         raise CaptureError(
@@ -134,8 +137,7 @@ def by_side(model: torch.nn.Module, reports: Sequence[Report]) -> tuple[list[Rep
     inside = encoder_names(model)
     sides: tuple[list[Report], list[Report]] = ([], [])
     for report in reports:
-        is_encoder = report.name.startswith("encoder_attentions.") or report.name in inside
-        sides[0 if is_encoder else 1].append(report)
+        sides[0 if report.name in inside else 1].append(report)
     return sides
 
 
@@ -183,10 +185,6 @@ def encoder_names(model: torch.nn.Module) -> set[str]:
 
 
 def _is_cross(model: torch.nn.Module, report: Report, n: int, m: int) -> bool:
-    if report.name.startswith("cross_attentions."):
-        return True
-    if report.name.startswith("decoder_attentions."):
-        return False
     shape = report.kept.shape[-2:]
     if n != m and shape in ((m, n), (m, m)):
         return bool(shape == (m, n))
@@ -203,10 +201,15 @@ def _causal(matrix: Matrix) -> bool:
 def _cropped(
     model: torch.nn.Module,
     report: Report,
-    shape: tuple[int, int],
+    shape: tuple[int | None, int | None],
     keep: tuple[Sequence[int] | None, Sequence[int] | None],
 ) -> Report:
     matrix = report.kept
+    if report.shape:
+        raise CaptureError(
+            f"{type(model).__name__}: the attention of {report.name} has shape {list(report.shape)}, expected "
+            "[1, heads, queries, keys]: attention in windows or blocks is not a stack over one sequence."
+        )
     if matrix.shape[-2:] != shape:
         raise CaptureError(
             f"{type(model).__name__}: the attention of {report.name} has shape {list(matrix.shape[-2:])}, "
@@ -237,7 +240,7 @@ def _complete(
     """
     cls = type(model).__name__
     calls = Counter(report.name for report in reports)
-    if "attentions." in reports[0].name or calls.most_common(1)[0][1] > 1:
+    if calls.most_common(1)[0][1] > 1:
         known = _configured_layers(model, kind)
         if known and len(reports) not in known:
             raise CaptureError(

@@ -50,13 +50,8 @@ class Norms:
         self._pending: _Pending | None = None
 
     @contextlib.contextmanager
-    def within(self, model: torch.nn.Module, tensors: dict[str, Any], how: str) -> Iterator[None]:
+    def within(self, model: torch.nn.Module, tensors: dict[str, Any]) -> Iterator[None]:
         """Hooks every linear map."""
-        if how != "interface":
-            raise CaptureError(
-                f"{type(model).__name__} computes its attention in its own way, so its values are out of reach: norm "
-                "capacities need a family on the attention interface of transformers. Use attention capacities."
-            )
         self.layers.clear()
         with contextlib.ExitStack() as stack:
             for name, module in model.named_modules():
@@ -68,10 +63,7 @@ class Norms:
     def see(self, number: int, sight: Sight) -> None:
         """Holds one layer until its projection runs."""
         self._resolved()
-        value, output = sight.value, sight.output
-        if value is None or output is None or value.ndim != 4 or output.ndim != 4:
-            raise CaptureError(f"norm: the values of {sight.name} are not at hand. Use attention capacities.")
-        self._pending = _Pending(number, sight.name, sight.weights, value, output)
+        self._pending = _Pending(number, sight.name, sight.weights, sight.value, sight.output)
 
     def _resolved(self) -> None:
         if self._pending is not None:

@@ -1,8 +1,8 @@
 """Which positions a classification head reads.
 
 After the last attention layer every position goes its own way until the head picks or mixes some. So the
-positions it reads are those at which the logit has a gradient with respect to that layer's output. Where the
-family is off the attention interface, the rules that transformers' heads follow stand in.
+positions it reads are those at which the logit has a gradient with respect to that layer's output. Where that
+gradient says nothing, the rules that transformers' heads follow stand in.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def probed(model: Any, tensors: dict[str, Any], calls: int) -> tuple[int, ...] |
     """Finds the pooled positions by one more pass, with gradients from the last attention layer on.
 
     Args:
-        model: a classifier on the attention interface, inside `as_found`.
+        model: a classifier, inside `as_found`.
         tensors: its inputs.
         calls: number of attention layers of a pass.
 
@@ -43,7 +43,7 @@ def probed(model: Any, tensors: dict[str, Any], calls: int) -> tuple[int, ...] |
         (gradient,) = torch.autograd.grad(best, leaf, allow_unused=True)
     if gradient is None:
         return None
-    strength = gradient[0].abs().flatten(1).sum(1)
+    strength = gradient.reshape(-1, *gradient.shape[-2:]).abs().sum((0, 2))  # over heads and width
     return tuple(int(index) for index in torch.nonzero(strength).flatten()) or None
 
 

@@ -14,21 +14,17 @@ import torch
 _SAMPLED = 64  # entries of every weight that enter the fingerprint
 
 
-def provenance(
-    model: Any, name: str, how: str, implementation: str | None, options: dict[str, Any]
-) -> dict[str, Any]:
+def provenance(model: Any, name: str, implementation: str | None, options: dict[str, Any]) -> dict[str, Any]:
     """Describes model, software and options, all JSON.
 
     Args:
         model: the model that ran.
         name: what it was asked for by, or its own name or path; may be empty.
-        how: "interface" or "eager".
         implementation: the attention implementation that the model was found with.
         options: the options of `capture`.
     """
     return {
         "source": "transformers",
-        "capture": how,
         "model": name or type(model).__name__,
         "class": type(model).__name__,
         "hash": fingerprint(model),

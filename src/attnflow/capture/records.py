@@ -103,20 +103,20 @@ class Sight:
     """One attention layer as the model computes it.
 
     Attributes:
-        name: qualified name of the attention module, or of the output it came from.
+        name: qualified name of the module that computes it.
         weights: `[heads, queries, keys]`, the weights after softmax.
-        module: the attention module; None where only the weights are known (eager outputs).
-        value: `[1, value heads, keys, width]`, the values that are mixed, or None.
-        output: `[1, queries, heads, width]`, the mixed values before any projection, or None.
-        batch: `[1, heads, queries, keys]`, the very tensor that the model mixes values by.
+        value: `[1, value heads, keys, width]`, the values that are mixed.
+        output: `[1, queries, heads, width]`, the mixed values before any projection.
+        batch: the very tensor that the model mixes values by.
+        arrange: from a tensor like `batch`, such as its gradient, to `[heads, queries, keys]`.
     """
 
     name: str
     weights: torch.Tensor
-    module: torch.nn.Module | None = None
-    value: torch.Tensor | None = None
-    output: torch.Tensor | None = None
-    batch: torch.Tensor | None = None
+    value: torch.Tensor
+    output: torch.Tensor
+    batch: torch.Tensor
+    arrange: Callable[[torch.Tensor], torch.Tensor]
 
 
 def keep_attention(sight: Sight, heads: Heads) -> NDArray[np.floating[Any]]:
@@ -130,10 +130,8 @@ Keep = Callable[[Sight, Heads], NDArray[np.floating[Any]]]
 class Observer(Protocol):
     """Gathers records beside the attention weights."""
 
-    def within(
-        self, model: torch.nn.Module, tensors: dict[str, Any], how: str
-    ) -> AbstractContextManager[None]:
-        """What the pass runs within: hooks, gradient mode. `how` is "interface" or "eager"."""
+    def within(self, model: torch.nn.Module, tensors: dict[str, Any]) -> AbstractContextManager[None]:
+        """What the pass runs within: hooks, gradient mode."""
 
     def see(self, number: int, sight: Sight) -> None:
         """Looks at one layer; `number` counts the layers of a pass from 0."""

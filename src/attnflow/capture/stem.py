@@ -49,7 +49,7 @@ class Stem:
     found: list[Convolution] = field(default_factory=list)
 
     @contextlib.contextmanager
-    def within(self, model: torch.nn.Module, tensors: dict[str, Any], how: str) -> Iterator[None]:
+    def within(self, model: torch.nn.Module, tensors: dict[str, Any]) -> Iterator[None]:
         """Listens while the pass runs."""
         self.found.clear()
         with contextlib.ExitStack() as stack:

@@ -23,6 +23,8 @@ class Bundled:
         licence: SPDX name of the licence of its weights.
         extra: the optional dependency group that it needs.
         load: returns `(model, tokenizer)`, the model in eval mode.
+        generate: number of tokens that its longest answer has, if it is made to answer; else 0.
+        example: an input to begin with.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Bundled:
     licence: str
     extra: str
     load: Callable[[], tuple[Any, Any]]
+    generate: int = 0
+    example: str = ""
 
 
 def package_path(package: str, inside: str, extra: str) -> Path:
@@ -74,6 +78,16 @@ BUNDLED: dict[str, Bundled] = {
             licence="Apache-2.0",
             extra="demo",
             load=_own("sentiment"),
+            example="The movie was not bad at all, the acting is brilliant.",
+        ),
+        Bundled(
+            name="agreement",
+            summary="small language model: which verb follows 'The keys to the cabinet'?",
+            architecture="decoder",
+            licence="Apache-2.0",
+            extra="hf",
+            load=_own("agreement"),
+            example="The keys to the old cabinet",
         ),
         Bundled(
             name="minilm",
@@ -82,6 +96,7 @@ BUNDLED: dict[str, Bundled] = {
             licence="Apache-2.0",
             extra="demo",
             load=_minilm,
+            example="The movie was not bad at all.",
         ),
     )
 }
@@ -103,3 +118,16 @@ def load(name: str) -> tuple[Any, Any]:
     if name not in BUNDLED:
         raise unknown_name("bundled model", name, BUNDLED)
     return BUNDLED[name].load()
+
+
+def own_generate(model: Any) -> int:
+    """How many tokens a model decodes when nobody says: a bundled one that answers gives its whole answer.
+
+    Args:
+        model: a loaded model.
+
+    Returns:
+        A number of tokens, 0 for any other model.
+    """
+    place = getattr(model, "name_or_path", "")
+    return next((entry.generate for entry in BUNDLED.values() if place == f"attnflow/{entry.name}"), 0)

@@ -61,7 +61,11 @@ class Options(_Model):
     exclude: Literal["special"] | list[int | str] = Field(
         default_factory=list, description="Players to take out of the game, by number or text, or `special`."
     )
-    generate: int = Field(0, ge=0, description="Tokens to generate and explain.")
+    generate: int | None = Field(
+        None,
+        ge=0,
+        description="Tokens to generate and explain; left out, a bundled model that answers gives its answer.",
+    )
     target_text: str | None = Field(None, description="Explain this continuation or output instead.")
     prefix: Literal["players", "closed"] = "players"
     bounds: bool = Field(True, description="Also compute each score's interval over all maximum flows.")

@@ -31,7 +31,7 @@ def check_options(request: Options, limits: Limits) -> None:
     capacities = [name for name in _listed(request.capacity) if schemes.find(name)]
     asked = {
         "results": max(1, len(names)) * max(1, len(capacities)),
-        "generate": request.generate,
+        "generate": request.generate or 0,
         "steps": request.steps,
         "samples": request.samples or 0,
     }
@@ -112,7 +112,7 @@ def _check_tokens(tokenizer: Any, text: Any, request: Options, limits: Limits) -
     parts = [text] if isinstance(text, str) else [message["content"] for message in text or ()]
     if request.target_text:
         parts.append(request.target_text)
-    count = sum(len(tokenizer(part, verbose=False)["input_ids"]) for part in parts) + request.generate
+    count = sum(len(tokenizer(part, verbose=False)["input_ids"]) for part in parts) + (request.generate or 0)
     if count > limits.tokens:
         raise InputError(
             f"The input has {count} tokens, this server explains up to {limits.tokens}: shorten it, or ask its "

@@ -59,9 +59,20 @@ def page(
         script_hash=f"sha256-{digest}",
         title=escape(data["headline"]),
         data=embedded(data),
-        fragment=result._repr_html_(),
+        fragment=plain(result),
         script=script,
     )
+
+
+def plain(result: Attribution | Comparison) -> str:
+    """Returns a result as HTML with scoped styles and no script."""
+    if isinstance(result, Attribution):
+        from attnflow.view.fragment import fragment
+
+        return fragment(result)
+    from attnflow.view.comparison_fragment import fragment as fragment_of_several
+
+    return fragment_of_several(result)
 
 
 @cache

@@ -12,6 +12,7 @@ import regex
 
 from attnflow.attribution import Attribution
 from attnflow.view import caption
+from attnflow.view.figure import media
 from attnflow.view.figure.lettering import Lettering
 from attnflow.view.figure.palette import hexadecimal
 from attnflow.view.figure.sheet import LINE, SMALL, Picture, Sheet
@@ -50,11 +51,11 @@ def tokens(result: Attribution, target: int | Sequence[int] | None = None, speci
         special: also shade special tokens, which else are dimmed and do not count for the scale.
     """
     row = row_of(result, target)
-    laid = blocks(result, result.targets[row])
+    laid = media.without(blocks(result, result.targets[row]), result)
     scale = scale_for(result, [row], quiet=special)
 
     def height(width: float, letters: Lettering) -> float:
-        return _lay(laid, letters, width)[1] + _key_height(letters)
+        return media.height(result, letters, width) + _lay(laid, letters, width)[1] + _key_height(letters)
 
     def draw(sheet: Sheet) -> None:
         _draw(sheet, result, row, laid, scale, special)
@@ -78,13 +79,18 @@ def _draw(
     special: bool,
 ) -> None:
     letters = sheet.letters
+    above, wide = media.height(result, letters, sheet.width), sheet.width
+    if above > 0 and not sheet.own:  # panels shrink with their width
+        wide *= min(1.0, 0.8 * (sheet.height - _key_height(letters)) / above)
+        above = media.height(result, letters, wide)
+    media.put(sheet, result, row, scale, wide, letters)
     room = sheet.height - _key_height(letters)
-    placed, needed = _lay(laid, letters, sheet.width)
+    placed, needed = _lay(laid, letters, sheet.width, above)
     part = 1.0
     while needed > room and part > SMALLEST and not sheet.own:
         part *= 0.94
         letters = sheet.letters.smaller(part)
-        placed, needed = _lay(laid, letters, sheet.width)
+        placed, needed = _lay(laid, letters, sheet.width, above)
     shown = [item for item in placed if item.y <= room or sheet.own]
     for item in shown:
         _put(sheet, letters, item, result, row, scale, special)
@@ -192,14 +198,15 @@ def _key(sheet: Sheet, result: Attribution, scale: Scale, missing: int) -> None:
 # -- lines -------------------------------------------------------------------------------------------------
 
 
-def _lay(laid: Sequence[Block], letters: Lettering, width: float) -> tuple[list[Placed], float]:
-    """Sets the blocks in lines of `width` points.
+def _lay(
+    laid: Sequence[Block], letters: Lettering, width: float, y: float = 0.0
+) -> tuple[list[Placed], float]:
+    """Sets the blocks in lines of `width` points, from `y` down.
 
     Returns:
-        Every piece with its place, and the height of all lines in points.
+        Every piece with its place, and where the last line ends.
     """
     placed: list[Placed] = []
-    y = 0.0
     size = letters.size
     for block in laid:
         if block.label is not None:

@@ -1,0 +1,207 @@
+"""Seeing attention as what it is: rows of a softmax that mix values.
+
+While a pass runs, every softmax over the last axis is followed through casts, masks, dropout and reshaping to the
+product that mixes values by it. That product is the attention, whichever class or function computes it, and its
+operand is the very tensor that the output depends on, so it has gradients. Which layer it belongs to is the module
+that is running. Attention that torch computes in one piece is computed here in its parts.
+
+Nothing is changed on the way: every operation of the model runs as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakIdKeyDictionary
+
+Arrange = Callable[[torch.Tensor], torch.Tensor]
+
+_PRODUCTS = frozenset({"matmul", "__matmul__", "bmm", "baddbmm", "einsum"})
+_SOFTMAX = frozenset({"softmax", "_safe_softmax"})
+#: What keeps rows of weights what they are, though not their size.
+_SLICES = frozenset({"__getitem__", "narrow", "split", "chunk", "slice"})
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """One product of weights with values.
+
+    Attributes:
+        weights: the tensor that multiplies, as it stands in the graph.
+        arrange: from a tensor of its shape, such as its gradient, to `[..., queries, keys]`.
+        value: `[..., keys, width]`, or None if it is not plain.
+        output: `[..., queries, width]`.
+        restore: from a tensor like `output` to the shape that the model goes on with.
+    """
+
+    weights: torch.Tensor
+    arrange: Arrange
+    value: torch.Tensor
+    output: torch.Tensor
+    restore: Arrange
+
+
+class Mixing(TorchFunctionMode):  # type: ignore[misc]
+    """Follows softmax rows to the products that mix values by them.
+
+    Args:
+        found: told every product and the name of the module that computes it; may return another output.
+        model: whose modules are running.
+    """
+
+    def __init__(self, model: torch.nn.Module, found: Callable[[str, Mixture], torch.Tensor | None]) -> None:
+        super().__init__()
+        self.model = model
+        self.found = found
+        self._rows: Any = WeakIdKeyDictionary()
+        self._running: list[str] = []
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Within this block the model is listened to."""
+        with contextlib.ExitStack() as stack:
+            for name, module in self.model.named_modules():
+                stack.callback(module.register_forward_pre_hook(partial(self._enter, name)).remove)
+                leave = module.register_forward_hook(self._leave, always_call=True)
+                stack.callback(leave.remove)
+            stack.enter_context(self)
+            yield
+
+    def _enter(self, name: str, module: torch.nn.Module, args: Any) -> None:
+        self._running.append(name)
+
+    def _leave(self, module: torch.nn.Module, args: Any, output: Any) -> None:
+        if self._running:
+            self._running.pop()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Runs one function of torch, and looks at what it takes and gives."""
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if not self._running:
+            return func(*args, **kwargs)
+        if name == "scaled_dot_product_attention":
+            return self._in_parts(*args, **kwargs)
+        out = func(*args, **kwargs)
+        if name in _PRODUCTS:
+            mixture = self._mixture(name, args, kwargs, out)
+            if mixture is None:
+                return out
+            other = self.found(self._running[-1], mixture)
+            return out if other is None else mixture.restore(other)
+        if name in _SOFTMAX:
+            if torch.is_tensor(out) and out.ndim >= 3 and _over_last(args, kwargs, out.ndim):
+                self._rows[out] = True
+        elif name in _SLICES or torch.is_tensor(out):
+            self._follow(name, args, kwargs, out)
+        return out
+
+    def _follow(self, name: str, args: Any, kwargs: Any, out: Any) -> None:
+        sources = [item for item in (*args, *kwargs.values()) if torch.is_tensor(item) and item in self._rows]
+        if not sources:
+            return
+        size = max(source.numel() for source in sources)
+        for tensor in out if isinstance(out, (tuple, list)) else (out,):
+            if not torch.is_tensor(tensor) or tensor.ndim < 3 or not tensor.is_floating_point():
+                continue
+            if tensor.numel() == size or name in _SLICES:
+                self._rows[tensor] = True
+
+    def _mixture(self, name: str, args: Any, kwargs: Any, out: torch.Tensor) -> Mixture | None:
+        if name == "einsum":
+            operands = args[1] if len(args) == 2 and isinstance(args[1], (tuple, list)) else args[1:]
+            if len(operands) != 2 or not isinstance(args[0], str):
+                return None
+            return self._contraction(args[0], operands, out)
+        first, second = args[-2:] if len(args) > 1 else (args[0], kwargs.get("other", kwargs.get("mat2")))
+        if not (torch.is_tensor(first) and torch.is_tensor(second)) or min(first.ndim, second.ndim) < 3:
+            return None
+        if first in self._rows:
+            return Mixture(first, _same, second, out, _same)
+        if second in self._rows:
+            return Mixture(second, _turned, _turned(first), _turned(out), _turned)
+        return None
+
+    def _contraction(self, equation: str, operands: Any, out: torch.Tensor) -> Mixture | None:
+        """Reads an Einstein sum of two operands: which axes are queries, keys and width."""
+        equation = equation.replace(" ", "")
+        if "->" not in equation or "." in equation:
+            return None
+        terms, result = equation.split("->")
+        names = terms.split(",")
+        which = next((index for index in (0, 1) if operands[index] in self._rows), None)
+        if which is None:
+            return None
+        weights, value = operands[which], operands[1 - which]
+        own, other = names[which], names[1 - which]
+        keys = [axis for axis in own if axis in other and axis not in result]
+        queries = [axis for axis in own if axis not in other and axis in result]
+        width = [axis for axis in other if axis not in own and axis in result]
+        heads = [axis for axis in own if axis in other and axis in result]
+        if len(keys) != 1 or len(queries) != 1 or len(width) != 1 or len(set(own)) != len(own):
+            return None
+        front = "".join(heads)
+        return Mixture(
+            weights,
+            partial(_permuted, own, f"{front}{queries[0]}{keys[0]}"),
+            _permuted(other, f"{front}{keys[0]}{width[0]}", value),
+            _permuted(result, f"{front}{queries[0]}{width[0]}", out),
+            partial(_permuted, f"{front}{queries[0]}{width[0]}", result),
+        )
+
+    def _in_parts(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attn_mask: torch.Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        scale: float | None = None,
+        enable_gqa: bool = False,
+    ) -> torch.Tensor:
+        """Scaled dot-product attention with its weights, as torch documents it."""
+        if enable_gqa:
+            key = key.repeat_interleave(query.shape[-3] // key.shape[-3], dim=-3)
+            value = value.repeat_interleave(query.shape[-3] // value.shape[-3], dim=-3)
+        scores = query @ key.transpose(-2, -1) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
+        if is_causal:
+            later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+            scores = scores.masked_fill(later, -math.inf)
+        if attn_mask is not None and attn_mask.dtype == torch.bool:
+            scores = scores.masked_fill(~attn_mask, -math.inf)
+        elif attn_mask is not None:
+            scores = scores + attn_mask
+        weights = scores.softmax(-1)
+        masked = (scores == -math.inf).all(-1, keepdim=True)
+        weights = weights.masked_fill(masked, 0.0)
+        output = weights @ value
+        if weights.ndim < 3:
+            return output
+        other = self.found(self._running[-1], Mixture(weights, _same, value, output, _same))
+        return output if other is None else other
+
+
+def _over_last(args: Any, kwargs: Any, ndim: int) -> bool:
+    dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
+    return isinstance(dim, int) and dim % ndim == ndim - 1
+
+
+def _same(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor
+
+
+def _turned(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.transpose(-1, -2)
+
+
+def _permuted(found: str, wanted: str, tensor: torch.Tensor) -> torch.Tensor:
+    """Brings axes named one letter each into another order; axes of size 1 that only one side names come or go."""
+    return tensor.permute([found.index(axis) for axis in wanted])

@@ -148,3 +148,201 @@ def tone(seconds: float, rate: int = 16000, seed: int = 0) -> np.ndarray:
     """Noise that swells."""
     samples = np.random.default_rng(seed).normal(size=int(seconds * rate)).astype(np.float32)
     return samples * np.linspace(0.1, 0.5, samples.size, dtype=np.float32)
+
+
+# -- models that see or hear within a text ----------------------------------------------------------------
+
+IMAGE = 99  # the placeholder
+_LLM = {
+    "vocab_size": 100,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 37,
+    "max_position_embeddings": 64,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 0,
+}
+
+
+def _config(name: str, **options: object) -> transformers.PreTrainedConfig:
+    return getattr(transformers, f"{name}Config")(**options)
+
+
+def _llama() -> transformers.PreTrainedConfig:
+    return _config("Llama", **_LLM)
+
+
+def mixed(family: str) -> tuple[transformers.PreTrainedModel, dict]:
+    """A random model that reads pictures or sound within a text, and inputs for it."""
+    import torch
+
+    torch_pixels = lambda *shape: torch.randn(*shape, generator=torch.Generator().manual_seed(0))  # noqa: E731
+    large = {**_VIT, "image_size": 32}
+    pixels, wide = torch_pixels(1, 3, SIDE, SIDE), torch_pixels(1, 3, 32, 32)
+    placeholder = {"image_token_id": IMAGE}
+
+    def ids(count: int, front: tuple[int, ...] = (1, 5), behind: tuple[int, ...] = (6, 7)) -> dict:
+        return {"input_ids": [*front, *[IMAGE] * count, *behind]}
+
+    def made() -> tuple[str, transformers.PreTrainedConfig, dict]:
+        match family:
+            case "llava":
+                vision = _config("CLIPVision", **_VIT)
+                config = _config("Llava", vision_config=vision, text_config=_llama(), **placeholder)
+                return "LlavaForConditionalGeneration", config, {**ids(9), "pixel_values": pixels}
+            case "llava-next":
+                vision = _config("CLIPVision", **_VIT)
+                config = _config(
+                    "LlavaNext",
+                    vision_config=vision,
+                    text_config=_llama(),
+                    image_grid_pinpoints=[[48, 24], [24, 48]],
+                    **placeholder,
+                )
+                sizes = torch.tensor(
+                    [[20, 48]]
+                )  # as wide as two tiles, and lower: a row above and below is padding
+                inputs = {
+                    **ids(9 + 7 * 3),
+                    "pixel_values": torch_pixels(1, 3, 3, 24, 24),
+                    "image_sizes": sizes,
+                }
+                return "LlavaNextForConditionalGeneration", config, inputs
+            case "paligemma":
+                config = _config(
+                    "PaliGemma",
+                    vision_config=_config("SiglipVision", **_VIT),
+                    text_config=_config("Gemma", **_LLM, head_dim=8),
+                    projection_dim=32,
+                    **placeholder,
+                )
+                inputs = {**ids(9, (), (1, 6, 7)), "pixel_values": pixels, "token_type_ids": [0] * 12}
+                return "PaliGemmaForConditionalGeneration", config, inputs
+            case "gemma3":
+                text = _config(
+                    "Gemma3Text",
+                    **_LLM,
+                    head_dim=8,
+                    sliding_window=8,
+                    layer_types=["sliding_attention", "full_attention"],
+                )
+                config = _config(
+                    "Gemma3",
+                    vision_config=_config("SiglipVision", **large),
+                    text_config=text,
+                    mm_tokens_per_image=4,
+                    **placeholder,
+                )
+                inputs = {**ids(4), "pixel_values": wide, "token_type_ids": [0, 0, 1, 1, 1, 1, 0, 0]}
+                return "Gemma3ForConditionalGeneration", config, inputs
+            case "qwen2-vl":
+                vision = {
+                    "depth": 2,
+                    "embed_dim": 32,
+                    "hidden_size": 32,
+                    "num_heads": 4,
+                    "patch_size": 8,
+                    "spatial_merge_size": 2,
+                    "mlp_ratio": 2,
+                }
+                rope = {"rope_type": "default", "mrope_section": [1, 1, 2]}
+                config = _config(
+                    "Qwen2VL",
+                    vision_config=vision,
+                    text_config={**_LLM, "rope_parameters": rope},
+                    vision_start_token_id=97,
+                    vision_end_token_id=98,
+                    **placeholder,
+                )
+                inputs = {
+                    **ids(6, (1, 97), (98, 7)),
+                    "pixel_values": torch_pixels(24, 3 * 2 * 64),
+                    "image_grid_thw": torch.tensor([[1, 4, 6]]),
+                    "mm_token_type_ids": [0, 0, *[1] * 6, 0, 0],
+                }
+                return "Qwen2VLForConditionalGeneration", config, inputs
+            case "internvl":
+                vision = _config("InternVLVision", **{**large, "image_size": [32, 32], "patch_size": [8, 8]})
+                config = _config(
+                    "InternVL",
+                    vision_config=vision,
+                    text_config=_config("Qwen2", **_LLM),
+                    downsample_ratio=0.5,
+                    vision_feature_layer=-1,
+                    **placeholder,
+                )
+                inputs = {**ids(8), "pixel_values": torch_pixels(2, 3, 32, 32)}
+                return "InternVLForConditionalGeneration", config, inputs
+            case "idefics3":
+                config = _config(
+                    "Idefics3", vision_config=large, text_config=_llama(), scale_factor=2, **placeholder
+                )
+                return "Idefics3ForConditionalGeneration", config, {**ids(4), "pixel_values": wide[None]}
+            case "mistral3":
+                vision = _config("PixtralVision", **{**large, "head_dim": 8})
+                config = _config(
+                    "Mistral3",
+                    vision_config=vision,
+                    text_config=_config("Mistral", **_LLM),
+                    spatial_merge_size=2,
+                    **placeholder,
+                )
+                inputs = {
+                    "input_ids": [1, *[IMAGE] * 2, 98, *[IMAGE] * 2, 97, 7],
+                    "pixel_values": wide,
+                    "image_sizes": torch.tensor([[32, 32]]),
+                }
+                return "Mistral3ForConditionalGeneration", config, inputs
+            case "blip-2":
+                language = {
+                    "vocab_size": 100,
+                    "hidden_size": 32,
+                    "num_hidden_layers": 2,
+                    "ffn_dim": 37,
+                    "num_attention_heads": 4,
+                    "max_position_embeddings": 64,
+                    "word_embed_proj_dim": 32,
+                }
+                config = _config(
+                    "Blip2",
+                    vision_config=_config("Blip2Vision", **_VIT),
+                    qformer_config=_config("Blip2QFormer", **_TEXT, encoder_hidden_size=32),
+                    text_config=_config("OPT", **language, bos_token_id=1, eos_token_id=2, pad_token_id=0),
+                    num_query_tokens=4,
+                    image_token_index=IMAGE,
+                )
+                inputs = {**ids(4, (), (1, 6, 7)), "pixel_values": pixels}
+                return "Blip2ForConditionalGeneration", config, inputs
+            case _:
+                audio = {
+                    name: value
+                    for name, value in _WHISPER.items()
+                    if name.startswith(("encoder", "d_model", "num_mel"))
+                }
+                config = _config(
+                    "Qwen2Audio",
+                    audio_config=_config("Qwen2AudioEncoder", **audio, max_source_positions=50),
+                    text_config=_config("Qwen2", **_LLM),
+                    audio_token_index=IMAGE,
+                )
+                mask = torch.zeros(1, 100, dtype=torch.long)
+                mask[:, :80] = 1
+                inputs = {
+                    **ids(20, (1,), (7,)),
+                    "input_features": torch_pixels(1, 16, 100),
+                    "feature_attention_mask": mask,
+                }
+                return "Qwen2AudioForConditionalGeneration", config, inputs
+
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        name, config, inputs = made()
+        model = getattr(transformers, name)(config)
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                torch.nn.init.normal_(parameter, std=0.3)
+    model.generation_config.eos_token_id = None
+    return model.eval(), inputs

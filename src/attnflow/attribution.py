@@ -40,9 +40,10 @@ class Player:
         label: what a reader sees: a token, a word, a span of text.
         nodes: the input positions it owns, as `(stack, position)` with stack "encoder" or "decoder".
         span: `(start, end)` character offsets in the source text, or None.
-        kind: "text", "patch" (of an image or spectrogram), "frame" (a stretch of sound), "special" (added by the
-            tokenizer or the model: also [CLS], registers, object queries, padding with silence), "template" (a
-            chat template's own tokens), or "generated" (decoded by the model).
+        kind: "text", "patch" (of an image or spectrogram), "frame" (a stretch of sound), "part" (of an image or
+            clip, in no known place of it), "special" (added by the tokenizer or the model: also [CLS], registers,
+            object queries, padding with silence), "template" (a chat template's own tokens), or "generated" (decoded
+            by the model).
         role: role of the chat message it is part of, if any.
         turn: index of that message, also for the template's tokens around it.
         medium: index into the result's `media` of the image or clip that it is a part of; None for text, and for a

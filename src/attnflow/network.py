@@ -228,17 +228,21 @@ class FlowNetwork:
         *,
         prompt: int | None = None,
         prefix: Prefix = "players",
+        causal: bool = True,
         tokens: Sequence[str | Token] | None = None,
     ) -> FlowNetwork:
         """Builds the network of a decoder-only model.
 
         Args:
-            C: capacities `[L, n, n]`, causal: `C[l, q, k] = 0` for k > q.
+            C: capacities `[L, n, n]`, causal: `C[l, q, k] = 0` for k > q; see `causal`.
             prompt: number of leading positions that were given; default all. Only matters with
                 `prefix="closed"`.
             prefix: "players": every position is a player. "closed": a generated position i >= prompt is
                 no player; its input node is fed by D(L, i-1), the node that decided it, through an
                 infinite edge, so that all flow starts at the prompt.
+            causal: False for a decoder that reads its prompt in both directions (prefix-LM, images within a
+                text; ours). F1 and F5 need no causality. With `prefix="closed"` no position may read a later one that
+                was generated: what decided a token would draw on it.
             tokens: names of the n positions.
 
         Raises:
@@ -246,9 +250,9 @@ class FlowNetwork:
                 capacities, a prompt outside 1..n.
         """
         matrices = _square("decoder", C)
-        _check_causal(matrices)
         n, depth = matrices[0].shape[0], len(matrices)
         given = _prompt(n if prompt is None else prompt, n)
+        _check_causal(matrices, 0 if causal else given if _closed(prefix) else n)
         edges: list[Block | Link] = [
             Block(layer, layer + 1, matrix, layer + 1) for layer, matrix in enumerate(matrices)
         ]
@@ -278,6 +282,7 @@ class FlowNetwork:
         cross_residual: float | None,
         prefix: Prefix = "players",
         prompt: int = 1,
+        causal: bool = True,
         tokens: Sequence[str | Token] | None = None,
         decoder_tokens: Sequence[str | Token] | None = None,
     ) -> FlowNetwork:
@@ -293,6 +298,8 @@ class FlowNetwork:
             cross_residual: capacity of D'(m, i) -> D(m, i); None: infinite.
             prefix: as in `decoder`.
             prompt: number of forced decoder positions (start token, language token ...).
+            causal: False for a decoder whose positions read each other in both directions, such as object
+                queries (ours); see `decoder`.
             tokens: names of the source positions.
             decoder_tokens: names of the decoder positions.
 
@@ -303,7 +310,6 @@ class FlowNetwork:
             NetworkError: as in `decoder`, or layers that do not match.
         """
         enc, dec = _square("encoder", encoder), _square("decoder", decoder)
-        _check_causal(dec)
         n, m = enc[0].shape[0], dec[0].shape[0]
         crs = _matrices("cross", cross)
         if len(crs) != len(dec) or any(matrix.shape != (m, n) for matrix in crs):
@@ -316,6 +322,7 @@ class FlowNetwork:
                 f"cross_residual={cross_residual!r}: expected a number from 0 up, or None for infinite."
             )
         given = _prompt(prompt, m)
+        _check_causal(dec, 0 if causal else given if _closed(prefix) else m)
         depth_e, depth_d = len(enc), len(dec)
         groups = [Group("encoder", layer, n) for layer in range(depth_e + 1)]
         first = len(groups)
@@ -399,7 +406,11 @@ class FlowNetwork:
             built = cls.encoder(C.encoder[first - 1 : last], tokens=trace.encoder_tokens)
         elif trace.architecture == "decoder":
             built = cls.decoder(
-                C.decoder[first - 1 : last], prompt=trace.prompt, prefix=prefix, tokens=trace.decoder_tokens
+                C.decoder[first - 1 : last],
+                prompt=trace.prompt,
+                prefix=prefix,
+                causal=trace.causal,
+                tokens=trace.decoder_tokens,
             )
         else:
             built = cls.encoder_decoder(
@@ -409,6 +420,7 @@ class FlowNetwork:
                 cross_residual=C.cross_residual,
                 prefix=prefix,
                 prompt=trace.prompt or 1,
+                causal=trace.causal,
                 tokens=trace.encoder_tokens,
                 decoder_tokens=trace.decoder_tokens,
             )
@@ -603,12 +615,14 @@ def _square(stack: str, C: ArrayLike | Sequence[ArrayLike]) -> list[Matrix]:
     return matrices
 
 
-def _check_causal(matrices: Sequence[Matrix]) -> None:
+def _check_causal(matrices: Sequence[Matrix], first: int) -> None:
+    """Checks that no position reads a later one among those from `first` on."""
     for number, matrix in enumerate(matrices, start=1):
-        if np.triu(matrix, k=1).any():
+        if np.triu(matrix, k=1)[:, first:].any():
+            after = "" if first == 0 else f" that was generated (positions from {first} on)"
             raise NetworkError(
-                f"decoder layer {number}: found capacity from a later position to an earlier one; decoder "
-                "self-attention must be causal (C[q, k] = 0 for k > q)."
+                f"decoder layer {number}: found capacity from a later position{after} to an earlier one; decoder "
+                "self-attention must be causal (C[q, k] = 0 for k > q); causal=False says it is not."
             )
 
 
@@ -675,7 +689,9 @@ def _kind(token: Token) -> str:
         return "generated"
     if token.template or token.special:
         return "template" if token.template else "special"
-    return "patch" if token.patch is not None else "frame" if token.time is not None else "text"
+    if token.patch is not None or token.time is not None:
+        return "patch" if token.patch is not None else "frame"
+    return "text" if token.medium is None else "part"
 
 
 def _span(trace: Trace, layers: tuple[int, int] | None) -> tuple[int, int]:

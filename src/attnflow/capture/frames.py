@@ -110,7 +110,7 @@ def lay_frames(
     sound: Any = next((tensors[name] for name in ("input_features", "input_values") if name in tensors), None)
     if not torch.is_tensor(sound) or sound.ndim not in (2, 3):
         return None
-    medium = _medium(sound, ruler)
+    medium = clip_of(sound, ruler)
     for conv in convolutions if sound.ndim == 3 else ():
         if len(conv.after) == 4 and sorted(conv.before[2:]) == sorted(sound.shape[1:]):
             rows, columns = conv.after[2:]
@@ -156,7 +156,25 @@ def _bands(rows: int, times: Sequence[tuple[float, float] | None]) -> list[Token
     ]
 
 
-def _medium(sound: torch.Tensor, ruler: Ruler) -> Medium:
+def frame_times(
+    convolutions: Sequence[Convolution], sound: torch.Tensor, ruler: Ruler, count: int
+) -> list[tuple[float, float]] | None:
+    """When the positions are that a tower of sound hands to a language model, in order and as many as asked for.
+
+    Returns:
+        A stretch of time for each of the first `count` positions; None where the convolutions do not tell.
+    """
+    if ruler.step is None:
+        return None
+    for length in sound.shape[-2:]:
+        along = sampling(convolutions, int(length), None)
+        if along is not None and count <= along.size < 2 * count + 2 and along.size < length:
+            return [time for time in _times(along, ruler)[:count] if time is not None]
+    return None
+
+
+def clip_of(sound: torch.Tensor, ruler: Ruler) -> Medium:
+    """The clip of a tensor of sound `[1, ...]`, with its length and loudness as far as they are known."""
     if ruler.wave is not None:
         return Medium("audio", "audio", duration=ruler.wave.duration, envelope=envelope(ruler.wave.samples))
     values = sound[0].detach().float().cpu().numpy()

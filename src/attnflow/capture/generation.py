@@ -13,6 +13,7 @@ from attnflow.capture.inputs import Prompt, check_ids, check_length, encode
 from attnflow.capture.interface import accepted, first_line
 from attnflow.capture.state import quiet
 from attnflow.capture.tokens import special_ids
+from attnflow.capture.towers import reads_within_text
 from attnflow.errors import CaptureError, InputError, OptionError, unknown_name
 from attnflow.segments import check_text
 
@@ -102,12 +103,13 @@ def decoder_course(model: Any, tokenizer: Any, prompt: Prompt, wish: Wish) -> tu
         check_length(model, model, len(ids) + wish.generate - 1)
         tensors = {**prompt.tensors}
         tensors.setdefault("attention_mask", torch.ones_like(tensors["input_ids"]))
-        decided = _generate(model, tensors, wish)[len(ids) :]
+        decided = _generate(model, tensors, wish)
+        decided = decided[len(ids) :] if decided[: len(ids)] == ids else decided
     check_ids(model, decided)
     return prompt, Course((*ids, *decided[:-1]), len(ids), decided)
 
 
-def continued(prompt: Prompt, course: Course) -> dict[str, Any]:
+def continued(model: Any, prompt: Prompt, course: Course) -> dict[str, Any]:
     """The tensors of a decoder-only pass over prompt and continuation."""
     given = course.given or ()
     more = len(given) - course.prompt
@@ -121,6 +123,9 @@ def continued(prompt: Prompt, course: Course) -> dict[str, Any]:
         if name == "input_ids" or not torch.is_tensor(value) or value.shape[1:] != raw.shape[1:]:
             continue
         last = value[:, -1:].expand(1, more)
+        if name.endswith("token_type_ids") and reads_within_text(model):
+            # What is decoded is text; in PaliGemma that is a type of its own, read from left to right.
+            last = torch.full_like(last, int(model.config.model_type == "paligemma"))
         step = (
             torch.arange(1, more + 1, device=value.device, dtype=value.dtype) if name == "position_ids" else 0
         )
@@ -136,6 +141,12 @@ def encoder_decoder_course(model: Any, tokenizer: Any, prompt: Prompt, wish: Wis
         InputError: no start token is known, or more positions than the decoder has.
     """
     given = prompt.tensors.get("decoder_input_ids")
+    if decodes_at_once(model):
+        if wish.continues:
+            raise OptionError(
+                f"{type(model).__name__} decodes object queries, all at once: leave out generate and target_text."
+            )
+        return Course(None, 1)
     if given is not None and wish.target_text is not None:
         raise OptionError("decoder_input_ids and target_text were both given: expected one of them.")
     if given is None and "decoder_inputs_embeds" in prompt.tensors:
@@ -180,9 +191,13 @@ def decoder_of(model: Any) -> Any:
 
 def is_encoder_decoder(model: Any) -> bool:
     """Whether a pass of this model runs an encoder and a decoder."""
-    return (
-        bool(getattr(model.config, "is_encoder_decoder", False)) and "decoder_input_ids" in accepted(model)[0]
-    )
+    names = accepted(model)[0] & {"decoder_input_ids", "decoder_inputs_embeds"}
+    return bool(getattr(model.config, "is_encoder_decoder", False)) and bool(names)
+
+
+def decodes_at_once(model: Any) -> bool:
+    """Whether the decoder's positions are learned queries, and no tokens that follow each other."""
+    return is_encoder_decoder(model) and "decoder_input_ids" not in accepted(model)[0]
 
 
 def _generate(model: Any, tensors: dict[str, Any], wish: Wish) -> tuple[int, ...]:
@@ -200,11 +215,15 @@ def _generate(model: Any, tensors: dict[str, Any], wish: Wish) -> tuple[int, ...
         options["pad_token_id"] = end[0] if isinstance(end, list) else (end if end is not None else 0)
     if "decoder_input_ids" in tensors:
         options["decoder_start_token_id"] = int(tensors["decoder_input_ids"][0, 0])
+        if _outgrows_cache(model):
+            options["use_cache"] = False
     names = accepted(model)[0]
     accepts = {name: value for name, value in tensors.items() if name in names or name == "input_ids"}
+    # Whisper's own works on and returns chunks of speech
+    run = GenerationMixin.generate if _speaks(model) else type(model).generate
     try:
         with quiet():
-            out = GenerationMixin.generate(  # not Whisper's own, which works on and returns chunks of speech
+            out = run(
                 model, **accepts, max_new_tokens=wish.generate, return_dict_in_generate=False, **options
             )
     except (ValueError, TypeError, IndexError, RuntimeError) as error:
@@ -213,6 +232,14 @@ def _generate(model: Any, tensors: dict[str, Any], wish: Wish) -> tuple[int, ...
             "can change that."
         ) from error
     return tuple(int(id) for id in out[0])
+
+
+def _outgrows_cache(model: Any) -> bool:
+    """Whether the decoder has more layers than transformers makes room for: it counts those of the encoder."""
+    config = model.config.get_text_config(decoder=True)
+    names = ("num_decoder_layers", "decoder_layers")
+    layers = next((count for name in names if isinstance(count := getattr(config, name, None), int)), 0)
+    return layers > int(getattr(config, "num_hidden_layers", 0) or 0)
 
 
 def _target_after(tokenizer: Any, prompt: Prompt, target: str) -> tuple[int, ...]:

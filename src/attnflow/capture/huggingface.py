@@ -22,6 +22,7 @@ from attnflow.capture.generation import (
     continued,
     decoder_course,
     decoder_of,
+    decodes_at_once,
     encoder_decoder_course,
     encoder_of,
     is_encoder_decoder,
@@ -35,7 +36,8 @@ from attnflow.capture.line import line_to, parse_steps
 from attnflow.capture.loading import load_model
 from attnflow.capture.norms import Norms
 from attnflow.capture.outputs import Output, Question, ask
-from attnflow.capture.places import place_positions
+from attnflow.capture.patches import special
+from attnflow.capture.places import place_positions, place_within
 from attnflow.capture.pooling import by_rule, probed
 from attnflow.capture.provenance import provenance
 from attnflow.capture.records import RECORDS, parse_heads, parse_records
@@ -43,7 +45,7 @@ from attnflow.capture.stacks import of_prediction
 from attnflow.capture.state import as_found
 from attnflow.capture.stem import Stem
 from attnflow.capture.tokens import tokens_of_continuation, tokens_of_ids
-from attnflow.capture.towers import language_part
+from attnflow.capture.towers import HOLD_MEDIA, language_part, reads_within_text
 from attnflow.errors import CaptureError, InputError, OptionError
 from attnflow.media import Medium
 from attnflow.models import own_generate
@@ -111,13 +113,13 @@ def captures(
         )
     gradients = Gradients(gradient_names, reduction) if gradient_names else None
     norms = Norms(reduction) if "norm" in names else None
-    stem = Stem() if prompt.ids is None else None
+    stem = Stem() if prompt.ids is None or HOLD_MEDIA & set(prompt.tensors) else None
     observers = [observer for observer in (gradients, norms, stem) if observer is not None]
     with LOCK, as_found(loaded):
         recorder = Recorder(
             loaded, RECORDS["attention"], reduction, progress, _expected_layers(loaded, both), observers
         )
-        recorder.listen_to(place)
+        recorder.place = place
         run = _run_encoder_decoder if both else _run_single
         found = run(loaded, tokenizer, prompt, wish, recorder, allow_partial)
         stacks, ending, outputs = found.stacks, found.ending, _detached(found.outputs)
@@ -164,6 +166,7 @@ def captures(
             dtype=stacks.dtype,
             partial=stacks.partial,
             text=ending.text,
+            causal=stacks.causal,
             media=found.media,
             provenance=provenance(loaded, name, implementation, options),
         )
@@ -278,14 +281,17 @@ def _run_single(
 ) -> _Pass:
     """Runs an encoder-only or decoder-only model."""
     prompt, course = decoder_course(model, tokenizer, prompt, wish)
-    tensors = continued(prompt, course)
+    tensors = continued(model, prompt, course)
     ids = course.given
     if wish.continues:
         check_length(model, model, len(ids or ()))
     outputs = run_listening(model, tensors, recorder)
-    reports = of_prediction(model, recorder.reports, None if ids is None else len(ids))
+    count = None if ids is None else len(ids)
+    reports = of_prediction(model, recorder.reports, count)
     prompt = replace(prompt, keep=kept_positions(model, prompt, reports[0].kept.shape[-1]))
-    stacks = single_stack(model, reports, prompt.keep, None if ids is None else len(ids), allow_partial)
+    stacks = single_stack(
+        model, reports, prompt.keep, count, allow_partial, decodes=reads_within_text(model)
+    )
     architecture: Architecture = "decoder" if stacks.decoder else "encoder"
     if architecture == "encoder" and wish.continues:
         raise OptionError(
@@ -299,7 +305,8 @@ def _run_single(
         laid, media = place_positions(model, recorder, prompt, outputs, padded)
         tokens: tuple[Token, ...] = _cropped(laid, prompt.keep)
     else:
-        tokens = _cropped(prompt.tokens, prompt.keep)
+        placed, media = place_within(model, recorder, prompt, prompt.tokens)
+        tokens = _cropped(placed, prompt.keep)
         if len(ids) > course.prompt:
             more, text = tokens_of_continuation(
                 tokenizer, (*ids, *course.decided[-1:]), course.prompt, len(ids), text
@@ -355,7 +362,8 @@ def _run_encoder_decoder(
         before = sum(index < course.prompt for index in kept)
         course = Course(course.given, before, _cropped(given or (), kept)[before:])
     if given is None:
-        target: tuple[Token, ...] = tuple(Token(str(index)) for index in range(m))
+        named = special("query", m, first=0) if decodes_at_once(model) else ()
+        target: tuple[Token, ...] = named or tuple(Token(str(index)) for index in range(m))
         course = Course(None, m)
     else:
         given = _cropped(given, kept)

@@ -15,8 +15,10 @@ from attnflow.capture.chat import parse, render
 from attnflow.capture.frames import Ruler
 from attnflow.capture.interface import accepted
 from attnflow.capture.patches import Look
+from attnflow.capture.placeholders import placeholder_ids
 from attnflow.capture.state import quiet
 from attnflow.capture.tokens import special_ids, tokens_of_chat, tokens_of_ids, tokens_of_text
+from attnflow.capture.towers import language_part, reads_within_text
 from attnflow.errors import InputError, OptionError
 from attnflow.media import Medium
 from attnflow.segments import check_text
@@ -24,6 +26,16 @@ from attnflow.trace import Token
 
 #: What tokenizers return beside a model's inputs; without effect on a model that takes none of it.
 _LEFT_BY_TOKENIZERS = {"token_type_ids", "special_tokens_mask", "offset_mapping", "length"}
+
+#: Inputs that hold a row for each text, also where pictures and sound come in counts of their own.
+_OF_TEXT = {
+    "input_ids",
+    "attention_mask",
+    "token_type_ids",
+    "mm_token_type_ids",
+    "position_ids",
+    "inputs_embeds",
+}
 
 _POSITIONS = re.compile(r"(^|\.)(\w*pos(ition)?s?_?(emb\w*|enc\w*)|embed_positions|wpe|positions_embed)$")
 
@@ -175,8 +187,11 @@ def from_tensors(model: Any, tokenizer: Any, inputs: Any) -> Prompt:
             f"inputs: {type(model).__name__} takes no {', '.join(unknown)}; it takes "
             f"{', '.join(sorted(names))}."
         )
+    loose = "input_ids" in inputs and reads_within_text(model)  # one text may hold several pictures
     tensors = {
-        name: _batch_of_one(name, value, model.device) for name, value in inputs.items() if name in names
+        name: _batch_of_one(name, value, model.device, not loose or name in _OF_TEXT)
+        for name, value in inputs.items()
+        if name in names
     }
     raw = tensors.get("input_ids")
     ids = tuple(int(id) for id in raw[0]) if raw is not None else None
@@ -219,15 +234,15 @@ def kept_decoder(tensors: Mapping[str, Any], size: int) -> tuple[int, ...] | Non
     return _kept("decoder_attention_mask", tensors.get("decoder_attention_mask"), size)
 
 
-def _batch_of_one(name: str, value: Any, device: torch.device) -> Any:
+def _batch_of_one(name: str, value: Any, device: torch.device, one: bool = True) -> Any:
     if isinstance(value, (str, bool, int, float)) or value is None:
         return value
     try:
         tensor = value if torch.is_tensor(value) else torch.as_tensor(np.asarray(value))
     except (TypeError, ValueError) as error:
         raise InputError(f"inputs[{name!r}]: expected a tensor, found {type(value).__name__}.") from error
-    tensor = tensor.unsqueeze(0) if tensor.ndim == 1 else tensor
-    if tensor.ndim and tensor.shape[0] != 1:
+    tensor = tensor.unsqueeze(0) if tensor.ndim == 1 and one else tensor
+    if one and tensor.ndim and tensor.shape[0] != 1:
         raise InputError(
             f"inputs[{name!r}]: found a batch of {tensor.shape[0]}, expected one example; capture them one "
             "by one."
@@ -254,10 +269,12 @@ def check_ids(model: Any, ids: Sequence[int]) -> None:
     Raises:
         InputError: it does not; most often the tokenizer is another model's.
     """
+    placeholders = {*placeholder_ids(model, "image"), *placeholder_ids(model, "audio")}
     try:
         size = getattr(model.get_input_embeddings(), "num_embeddings", None)
     except (AttributeError, NotImplementedError):  # families that embed in their own way check on their own
         return
+    ids = [id for id in ids if id not in placeholders]
     if size is not None and ids and not 0 <= min(ids) <= max(ids) < size:
         worst = max(ids) if max(ids) >= size else min(ids)
         raise InputError(
@@ -292,6 +309,7 @@ def check_length(model: Any, stack: torch.nn.Module, size: int, what: str = "inp
     Warns:
         PositionsWarning: positions are rotary or relative, and the input is longer than in training.
     """
+    stack = language_part(stack)[1]
     limit = positions_limit(stack)
     if limit is not None and size > limit:
         raise InputError(

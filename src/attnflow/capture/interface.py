@@ -63,15 +63,8 @@ class Recorder:
     #: Number of the call, from 0, whose output shall carry gradients; None for none.
     probe: int | None = None
     probed: torch.Tensor | None = None
-
-    def __post_init__(self) -> None:
-        self.names = {id(module): name for name, module in self.model.named_modules()}
-
-    def listen_to(self, place: str) -> None:
-        """Leaves out every module that is not inside the module called `place`; "" is the whole model."""
-        if place:
-            inside = f"{place}."
-            self.names = {id: name for id, name in self.names.items() if name.startswith(inside)}
+    #: Name of the module whose attention is listened to; "" is the whole model.
+    place: str = ""
 
     def see(self, sight: Sight) -> None:
         """Keeps what the record needs of one layer's weights, and shows the layer to the observers."""
@@ -96,6 +89,8 @@ class Recorder:
         Returns:
             What the model shall go on with instead of its output, or None.
         """
+        if self.place and not name.startswith(f"{self.place}."):
+            return None
         other = None
         weights = mixture.arrange(mixture.weights)
         if self.probe is not None and len(self.reports) == self.probe:

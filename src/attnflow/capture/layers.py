@@ -32,6 +32,7 @@ class Stacks:
         partial: names of layers without attention that stand as identity.
         dtype: dtype of the weights in the model.
         calls: per stack, for every layer the number of the call it comes from, None for an identity.
+        causal: whether no decoder position reads a later one.
         padded: number of encoder (or only) and decoder positions before cropping, None without that stack.
     """
 
@@ -40,6 +41,7 @@ class Stacks:
     cross: tuple[Matrix, ...] = ()
     partial: tuple[str, ...] = ()
     dtype: str = "float32"
+    causal: bool = True
     padded: tuple[int | None, int | None] = (None, None)
     calls: dict[str, Calls] = field(default_factory=dict)
 
@@ -50,6 +52,7 @@ def single_stack(
     keep: Sequence[int] | None,
     size: int | None,
     allow_partial: bool,
+    decodes: bool = False,
 ) -> Stacks:
     """Arranges the layers of a model with one stack, as `decoder` if all of them are causal, else `encoder`.
 
@@ -59,6 +62,7 @@ def single_stack(
         keep: positions that are not padding, or None for all.
         size: number of positions of the input before cropping, or None to take the first layer's.
         allow_partial: whether layers without attention may stand as identity.
+        decodes: whether it is a decoder even if it reads its prompt, or images within it, in both directions.
 
     Raises:
         CaptureError: layers that are not square, not finite, missing, or reported more than once.
@@ -71,9 +75,14 @@ def single_stack(
     causal = all(_causal(report.kept) for report in cropped)
     if layers[0].shape[-1] == 1:
         causal = statically_causal(model)
-    if causal:
+    if causal or decodes:
         return Stacks(
-            decoder=layers, partial=partial, dtype=dtype, padded=(None, size), calls={"decoder": calls}
+            decoder=layers,
+            partial=partial,
+            dtype=dtype,
+            causal=causal,
+            padded=(None, size),
+            calls={"decoder": calls},
         )
     return Stacks(encoder=layers, partial=partial, dtype=dtype, padded=(size, None), calls={"encoder": calls})
 
@@ -129,7 +138,8 @@ def encoder_decoder_stacks(
             model, f"{name} attention", cropped, allow_partial and name == "encoder"
         )
         partial += missing
-    return Stacks(**parts, partial=partial, dtype=reports[0].dtype, padded=(n, m), calls=calls)
+    causal = all(_causal(matrix) for matrix in parts["decoder"])
+    return Stacks(**parts, partial=partial, dtype=reports[0].dtype, causal=causal, padded=(n, m), calls=calls)
 
 
 def by_side(model: torch.nn.Module, reports: Sequence[Report]) -> tuple[list[Report], list[Report]]:

@@ -16,7 +16,7 @@ import torch
 
 from attnflow.capture.records import Sight
 
-_KINDS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+_KINDS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d, torch.nn.AvgPool1d)
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,10 @@ class Stem:
         if not args or not torch.is_tensor(args[0]) or not torch.is_tensor(output):
             return
         axes = len(module.kernel_size)
+        dilation = getattr(module, "dilation", (1,) * axes)
         padding = module.padding
         if padding == "same":
-            padding = tuple((k - 1) * d // 2 for k, d in zip(module.kernel_size, module.dilation))
+            padding = tuple((k - 1) * d // 2 for k, d in zip(module.kernel_size, dilation))
         elif isinstance(padding, str):
             padding = (0,) * axes
         self.found.append(
@@ -78,7 +79,7 @@ class Stem:
                 tuple(module.kernel_size),
                 tuple(module.stride),
                 tuple(int(part) for part in padding),
-                tuple(module.dilation),
+                tuple(dilation),
             )
         )
 
@@ -98,8 +99,13 @@ class Sampling:
     size: int
 
 
-def sampling(convolutions: Sequence[Convolution], length: int, size: int) -> Sampling | None:
+def sampling(convolutions: Sequence[Convolution], length: int, size: int | None) -> Sampling | None:
     """Follows one axis through the convolutions that turn `length` steps into `size` positions.
+
+    Args:
+        convolutions: those of a pass.
+        length: steps of the input.
+        size: number of positions wanted, or None to follow the chain to its end.
 
     Returns:
         Where the positions stand; None if no such chain was found.
@@ -119,4 +125,4 @@ def sampling(convolutions: Sequence[Convolution], length: int, size: int) -> Sam
         )
         if found.size == size:
             return found
-    return None
+    return found if size is None and found.size != length else None

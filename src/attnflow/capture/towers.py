@@ -23,6 +23,8 @@ SENSES = {
     "image": ("pixel_values", "pixel_values_images", "pixel_values_videos", "image_patches"),
     "audio": ("input_features", "input_values"),
 }
+#: Inputs that carry pictures or sound.
+HOLD_MEDIA = frozenset({*SENSES["image"], *SENSES["audio"]})
 _TOWERS = {
     "text": ("text_model",),
     "image": ("vision_model", "image_model"),
@@ -100,6 +102,11 @@ def language_part(model: Any) -> tuple[str, Any]:
         return "", model
     name = outer.get(id(part), "") if isinstance(part, torch.nn.Module) else ""
     return (name, part) if name and part is not getattr(model, "base_model", None) else ("", model)
+
+
+def reads_within_text(model: Any) -> bool:
+    """Whether a model goes on with a text in which pictures or sound may stand."""
+    return bool(language_part(model)[0]) and bool(getattr(model, "can_generate", lambda: False)())
 
 
 def senses_of(names: Collection[str]) -> set[str]:

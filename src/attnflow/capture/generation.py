@@ -219,8 +219,8 @@ def _generate(model: Any, tensors: dict[str, Any], wish: Wish) -> tuple[int, ...
             options["use_cache"] = False
     names = accepted(model)[0]
     accepts = {name: value for name, value in tensors.items() if name in names or name == "input_ids"}
-    # Whisper's own works on and returns chunks of speech
-    run = GenerationMixin.generate if _speaks(model) else type(model).generate
+    # Some that see make their input anew; Whisper's own works on and returns chunks of speech.
+    run = type(model).generate if reads_within_text(model) else GenerationMixin.generate
     try:
         with quiet():
             out = run(

@@ -289,9 +289,7 @@ def _run_single(
     count = None if ids is None else len(ids)
     reports = of_prediction(model, recorder.reports, count)
     prompt = replace(prompt, keep=kept_positions(model, prompt, reports[0].kept.shape[-1]))
-    stacks = single_stack(
-        model, reports, prompt.keep, count, allow_partial, decodes=reads_within_text(model)
-    )
+    stacks = single_stack(model, reports, prompt.keep, count, allow_partial, decodes=reads_within_text(model))
     architecture: Architecture = "decoder" if stacks.decoder else "encoder"
     if architecture == "encoder" and wish.continues:
         raise OptionError(

@@ -21,6 +21,7 @@ _WHERE = {
     "FlowNetwork": "attnflow.network",
     "MaxFlow": "attnflow.maxflow",
     "Player": "attnflow.attribution",
+    "Reading": "attnflow.capture.custom",
     "Target": "attnflow.attribution",
     "Token": "attnflow.trace",
     "Trace": "attnflow.trace",
@@ -30,6 +31,7 @@ _WHERE = {
     "capture_targets": "attnflow.capture",
     "explain": "attnflow.explain",
     "game": "attnflow.coalitions",
+    "register_model": "attnflow.capture.custom",
 }
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "FlowNetwork",
     "MaxFlow",
     "Player",
+    "Reading",
     "Target",
     "Token",
     "Trace",
@@ -50,12 +53,14 @@ __all__ = [
     "capture_targets",
     "explain",
     "game",
+    "register_model",
 ]
 
 if TYPE_CHECKING:
     from attnflow.attribution import Attribution, Player, Target
     from attnflow.capacity import Capacities, capacities
     from attnflow.capture import capture, capture_targets
+    from attnflow.capture.custom import Reading, register_model
     from attnflow.coalitions import game
     from attnflow.comparison import Comparison
     from attnflow.errors import AttnflowError

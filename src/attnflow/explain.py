@@ -65,7 +65,8 @@ def explain(
     output, in the units of its logit, and cost one backward pass for each.
 
     Args:
-        model: a transformers model, a local directory, the name of a bundled model, or a hub id.
+        model: a transformers model, a local directory, the name of a bundled model, or a hub id, or any PyTorch model
+            and what else docs/custom-models.md lists.
         text: the input: a text, or a chat as a list of messages with `role` and `content`, see `capture`. A list of
             texts or of chats gives a list of results.
         tokenizer: for a loaded model; default the one it was loaded with. A processor does too.

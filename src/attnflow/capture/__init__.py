@@ -47,8 +47,9 @@ def capture(
     """Runs a model on one input and keeps what it attended to.
 
     Args:
-        model: a transformers model, a local directory, the name of a bundled model, or a hub id. A model
-            handed in is left as it was found, also if an error is raised.
+        model: a transformers model, a local directory, the name of a bundled model, or a hub id; or a PyTorch model, a
+            class of your own told to `register_model`, or a cache of TransformerLens. A model handed in is left as it
+            was found, also if an error is raised.
         text: the input; the source text of an encoder-decoder. Or a chat: a list of messages, each a mapping with
             `role` and `content` (text, or a list of text parts). The tokenizer's chat template renders it, up to
             where the assistant's answer begins; a last message by the assistant is continued. A model that
@@ -60,8 +61,9 @@ def capture(
         audio: a clip: a path, or `(samples, rate)`; resampled to what the model hears, never cut.
         processor: what preprocesses them: a processor, image processor or feature extractor of transformers, or the
             place of one; default the one at `model.name_or_path`.
-        inputs: keyword tensors of the model instead of text, batch of one. Padding, as `attention_mask`
-            says, is run as given and then cropped; a prompt that is continued loses it before.
+        inputs: keyword tensors of the model instead of text, batch of one; for a PyTorch model also a tuple of its
+            arguments. Padding, as `attention_mask` says, is run as given and then cropped; a prompt that is continued
+            loses it before.
             `decoder_input_ids` are used as given. Without a tokenizer tokens are named by id.
         target_text: a continuation (decoder-only) or output (encoder-decoder) to teacher-force.
         generate: number of tokens to decode, greedily unless `generate_options` say otherwise; fewer if the
@@ -199,9 +201,9 @@ def capture_targets(
         MissingExtraError: as in `capture`.
     """
     _need_extra()
-    from attnflow.capture import huggingface
+    from attnflow.capture import capturers
 
-    traces: list[Trace] = huggingface.captures(
+    return capturers.find(model)(
         model,
         text,
         tokenizer=tokenizer,
@@ -223,7 +225,6 @@ def capture_targets(
         trust_remote_code=trust_remote_code,
         progress=progress,
     )
-    return traces
 
 
 def load_model(

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import torch
 
+from attnflow.capture.arrangement import arranged, of_one_output
 from attnflow.capture.decisions import Ending, decide, is_pooled
 from attnflow.capture.generation import (
     Course,
@@ -126,7 +126,7 @@ def captures(
         decisions, decides = decide(loaded, tokenizer, outputs, ending, found.keep)
         records = {"attention": Record(stacks.encoder, stacks.decoder, stacks.cross)}
         if norms is not None:
-            records["norm"] = _arranged(loaded, "norm", norms.layers, found)
+            records["norm"] = arranged(loaded, "norm", norms.layers, found)
         questions: tuple[Question, ...] = ()
         gathered: list[Gathered] = []
         if gradients is not None:
@@ -172,7 +172,7 @@ def captures(
         )
         if gradients is None:
             return [trace]
-        return [_of_one_output(loaded, trace, found, *pair) for pair in zip(questions, gathered)]
+        return [of_one_output(loaded, trace, found, *pair) for pair in zip(questions, gathered)]
     except InputError as error:
         raise CaptureError(f"{type(loaded).__name__}: {error}") from error
 
@@ -227,52 +227,6 @@ def _detached(outputs: Any) -> Any:
     """The tensors among a model's outputs, without their graph."""
     return SimpleNamespace(
         **{name: value.detach() for name, value in outputs.items() if torch.is_tensor(value)}
-    )
-
-
-def _arranged(model: Any, name: str, matrices: Mapping[int, Any], found: _Pass) -> Record:
-    """One more record of the same pass: its matrices where the attention of the same calls stands."""
-    layers: dict[str, tuple[Any, ...]] = {}
-    for stack, calls in found.stacks.calls.items():
-        queries, keys = found.crops[stack]
-        arranged = []
-        for call, attention in zip(calls, getattr(found.stacks, stack)):
-            if call is None:
-                arranged.append(np.eye(*attention.shape, dtype=attention.dtype))
-                continue
-            matrix = matrices[call]
-            matrix = matrix if queries is None else matrix[list(queries)]
-            matrix = matrix if keys is None else matrix[:, list(keys)]
-            if not np.isfinite(matrix).all():
-                raise CaptureError(
-                    f"{type(model).__name__}: {name} in {stack} layer {len(arranged) + 1} holds NaN or infinite "
-                    "values; load the model in float32."
-                )
-            arranged.append(np.ascontiguousarray(matrix))
-        layers[stack] = tuple(arranged)
-    return Record(**layers)
-
-
-def _of_one_output(model: Any, trace: Trace, found: _Pass, question: Question, gathered: Gathered) -> Trace:
-    """The trace with the records of one output's gradient."""
-    records = {name: _arranged(model, name, layers, found) for name, layers in gathered.layers.items()}
-    relevance = {}
-    for name, values in gathered.inputs.items():
-        stack = trace.architecture if name == "only" else name
-        keep = found.crops[stack][0]
-        relevance[stack] = values if keep is None else values[list(keep)]
-    asked = {
-        "label": question.decision.label,
-        "id": list(question.id) if isinstance(question.id, tuple) else question.id,
-        "value": gathered.value,
-        "positions": list(question.decision.positions),
-    }
-    return replace(
-        trace,
-        records={**trace.records, **records},
-        decisions=(question.decision,),
-        input_relevance=relevance,
-        provenance={**trace.provenance, "outputs": [asked]},
     )
 
 

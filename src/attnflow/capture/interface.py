@@ -103,7 +103,11 @@ class Recorder:
             return other
         arrange = mixture.arrange if mixture.output.ndim == 3 else _first(mixture.arrange)
         value, output = (part if part.ndim == 4 else part[None] for part in (mixture.value, mixture.output))
-        self.see(Sight(name, weights[0], value, output.transpose(1, 2), mixture.weights, arrange))
+        self.see(
+            Sight(
+                name, weights[0], value, output.transpose(1, 2), mixture.weights, arrange, mixture.projection
+            )
+        )
         return other
 
     @contextlib.contextmanager

@@ -44,6 +44,16 @@ def load_model(
     )
 
 
+def is_loadable(model: Any) -> bool:
+    """Whether this names a model, or is a transformers model, compiled or adapted perhaps."""
+    if isinstance(model, (str, os.PathLike)):
+        return True
+    inner = getattr(model, "_orig_mod", model)
+    if not isinstance(inner, transformers.PreTrainedModel) and hasattr(inner, "get_base_model"):
+        inner = inner.get_base_model()
+    return isinstance(inner, transformers.PreTrainedModel)
+
+
 def unwrapped(model: Any) -> transformers.PreTrainedModel:
     """Returns the transformers model inside a compiled or adapted one.
 

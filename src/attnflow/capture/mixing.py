@@ -11,17 +11,21 @@ Nothing is changed on the way: every operation of the model runs as it is.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
 Arrange = Callable[[torch.Tensor], torch.Tensor]
+
+_MULTI_HEAD = inspect.signature(torch.nn.functional.multi_head_attention_forward)
 
 _PRODUCTS = frozenset({"matmul", "__matmul__", "bmm", "baddbmm", "einsum"})
 _SOFTMAX = frozenset({"softmax", "_safe_softmax"})
@@ -39,6 +43,8 @@ class Mixture:
         value: `[..., keys, width]`, or None if it is not plain.
         output: `[..., queries, width]`.
         restore: from a tensor like `output` to the shape that the model goes on with.
+        projection: `[heads * width, model width]` where the same function projects the output, else None.
+        crossing: whether queries and keys are two sequences, where the function that ran says so, else None.
     """
 
     weights: torch.Tensor
@@ -46,6 +52,12 @@ class Mixture:
     value: torch.Tensor
     output: torch.Tensor
     restore: Arrange
+    projection: torch.Tensor | None = None
+    crossing: bool | None = None
+
+
+#: Told every product and the name of the module that computes it; may return another output.
+Found = Callable[[str, Mixture], torch.Tensor | None]
 
 
 class Mixing(TorchFunctionMode):  # type: ignore[misc]
@@ -56,7 +68,7 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
         model: whose modules are running.
     """
 
-    def __init__(self, model: torch.nn.Module, found: Callable[[str, Mixture], torch.Tensor | None]) -> None:
+    def __init__(self, model: torch.nn.Module, found: Found) -> None:
         super().__init__()
         self.model = model
         self.found = found
@@ -66,7 +78,10 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
         """Within this block the model is listened to."""
+        fused = torch.backends.mha.get_fastpath_enabled()
         with contextlib.ExitStack() as stack:
+            stack.callback(torch.backends.mha.set_fastpath_enabled, fused)
+            torch.backends.mha.set_fastpath_enabled(False)  # layers of torch.nn in one piece
             for name, module in self.model.named_modules():
                 stack.callback(module.register_forward_pre_hook(partial(self._enter, name)).remove)
                 leave = module.register_forward_hook(self._leave, always_call=True)
@@ -89,6 +104,8 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
             return func(*args, **kwargs)
         if name == "scaled_dot_product_attention":
             return self._in_parts(*args, **kwargs)
+        if name == "multi_head_attention_forward":
+            return self._multi_head(*args, **kwargs)
         out = func(*args, **kwargs)
         if name in _PRODUCTS:
             mixture = self._mixture(name, args, kwargs, out)
@@ -166,6 +183,9 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
         is_causal: bool = False,
         scale: float | None = None,
         enable_gqa: bool = False,
+        *,
+        projection: torch.Tensor | None = None,
+        crossing: bool | None = None,
     ) -> torch.Tensor:
         """Scaled dot-product attention with its weights, as torch documents it."""
         if enable_gqa:
@@ -179,14 +199,47 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
             scores = scores.masked_fill(~attn_mask, -math.inf)
         elif attn_mask is not None:
             scores = scores + attn_mask
-        weights = scores.softmax(-1)
-        masked = (scores == -math.inf).all(-1, keepdim=True)
-        weights = weights.masked_fill(masked, 0.0)
+        masked = (scores == -math.inf).all(-1, keepdim=True)  # rows that read nothing, and have no gradient
+        weights = scores.masked_fill(masked, 0.0).softmax(-1).masked_fill(masked, 0.0)
         output = weights @ value
         if weights.ndim < 3:
             return output
-        other = self.found(self._running[-1], Mixture(weights, _same, value, output, _same))
+        mixture = Mixture(weights, _same, value, output, _same, projection, crossing)
+        other = self.found(self._running[-1], mixture)
         return output if other is None else other
+
+    def _multi_head(self, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """What `torch.nn.MultiheadAttention` computes: its own function, with the attention inside in parts."""
+        bound = _MULTI_HEAD.bind(*args, **kwargs)
+        bound.apply_defaults()
+        asked = bound.arguments
+        wanted, query, key = asked["need_weights"], asked["query"], asked["key"]
+        crossing = query is not key and (query.shape != key.shape or not torch.equal(query, key))
+        if wanted:
+            asked["is_causal"] = False  # a hint, which the function ignores where it returns weights
+        asked["need_weights"] = False
+        seen: list[torch.Tensor] = []
+
+        def attend(*args: Any, **kwargs: Any) -> torch.Tensor:
+            found, self.found = self.found, lambda name, mixture: _noted(found, name, mixture, seen)
+            try:
+                return self._in_parts(
+                    *args, projection=asked["out_proj_weight"].detach().T, crossing=crossing, **kwargs
+                )
+            finally:
+                self.found = found
+
+        with patch.object(torch.nn.functional, "scaled_dot_product_attention", attend):
+            output, _ = torch.nn.functional.multi_head_attention_forward(*bound.args, **bound.kwargs)
+        if not wanted:
+            return output, None
+        weights = seen[0].mean(1) if asked["average_attn_weights"] else seen[0]
+        return output, weights if query.ndim == 3 else weights[0]
+
+
+def _noted(found: Found, name: str, mixture: Mixture, seen: list[torch.Tensor]) -> torch.Tensor | None:
+    seen.append(mixture.weights)
+    return found(name, mixture)
 
 
 def _over_last(args: Any, kwargs: Any, ndim: int) -> bool:

@@ -63,6 +63,9 @@ class Norms:
     def see(self, number: int, sight: Sight) -> None:
         """Holds one layer until its projection runs."""
         self._resolved()
+        if sight.projection is not None:
+            self.layers[number] = norms(sight.weights, sight.value[0], sight.projection, self.heads)
+            return
         self._pending = _Pending(number, sight.name, sight.weights, sight.value, sight.output)
 
     def _resolved(self) -> None:

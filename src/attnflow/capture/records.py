@@ -109,6 +109,7 @@ class Sight:
         output: `[1, queries, heads, width]`, the mixed values before any projection.
         batch: the very tensor that the model mixes values by.
         arrange: from a tensor like `batch`, such as its gradient, to `[heads, queries, keys]`.
+        projection: `[heads * width, model width]` where the same function projects the output, else None.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Sight:
     output: torch.Tensor
     batch: torch.Tensor
     arrange: Callable[[torch.Tensor], torch.Tensor]
+    projection: torch.Tensor | None = None
 
 
 def keep_attention(sight: Sight, heads: Heads) -> NDArray[np.floating[Any]]:

@@ -1,0 +1,75 @@
+"""Who captures what: one capturer for each kind of thing that attention can be read from.
+
+`find` asks them in order. A capturer is two places, `module:function`, imported when they are needed: `takes` says
+whether an object is its own, `captures` turns it and an input into traces. `register` puts another one in front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from attnflow.errors import CaptureError
+from attnflow.trace import Trace
+
+
+@dataclass(frozen=True)
+class Capturer:
+    """One kind of model, or of what is left of a pass.
+
+    Attributes:
+        name: what errors call it.
+        takes: place of a function from the object handed in as `model` to whether it is of this kind.
+        captures: place of a function like `attnflow.capture.capture_targets`, options all by keyword.
+    """
+
+    name: str
+    takes: str
+    captures: str
+
+
+#: In the order in which they are asked.
+CAPTURERS: list[Capturer] = [
+    Capturer(
+        "a cache of activations", "attnflow.capture.caches:is_cache", "attnflow.capture.caches:captures"
+    ),
+    Capturer(
+        "a model of your own", "attnflow.capture.custom:is_registered", "attnflow.capture.pytorch:captures"
+    ),
+    Capturer(
+        "a transformers model",
+        "attnflow.capture.loading:is_loadable",
+        "attnflow.capture.huggingface:captures",
+    ),
+    Capturer("a PyTorch model", "attnflow.capture.pytorch:is_module", "attnflow.capture.pytorch:captures"),
+]
+
+
+def register(capturer: Capturer) -> Capturer:
+    """Puts a capturer in front of those there are."""
+    CAPTURERS.insert(0, capturer)
+    return capturer
+
+
+def find(model: Any) -> Callable[..., list[Trace]]:
+    """Finds the function that captures from this object.
+
+    Raises:
+        CaptureError: nothing can.
+    """
+    for capturer in CAPTURERS:
+        if _function(capturer.takes)(model):
+            return _function(capturer.captures)
+    kinds = ", ".join(capturer.name for capturer in CAPTURERS)
+    raise CaptureError(
+        f"Found {type(model).__name__} as model; expected {kinds}, a directory, a bundled name or a hub id. For "
+        "attention you already have as arrays there is Trace.from_arrays."
+    )
+
+
+def _function(place: str) -> Callable[..., Any]:
+    module, _, name = place.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found

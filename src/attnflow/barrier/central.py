@@ -16,7 +16,7 @@ from attnflow.barrier.newton import Balance, follow, polish, rounding
 from attnflow.barrier.program import Edges, Program, barrier_program, edges_of, full_flow, limit_program
 from attnflow.errors import SolverError
 from attnflow.maxflow import Solver
-from attnflow.maxflow.graph import DENSE, INFINITE
+from attnflow.maxflow.graph import INFINITE
 from attnflow.maxflow.solver import Progress
 
 Floats = NDArray[np.float64]
@@ -91,7 +91,7 @@ def centre(solver: Solver, mu: float | None = None, progress: Progress | None = 
     supersource = flow[edges.own : edges.own + edges.players]
     sent = np.array([part.sum() for part in np.split(supersource, np.cumsum(sizes)[:-1])])
     return Centre(
-        flows=_split(solver, graph.value(flow[: edges.own])),
+        flows=graph.split(solver.network, graph.value(flow[: edges.own])),
         sent=graph.value(sent),
         value=float(graph.value(supersource.sum())),
         gap=float(graph.value(gap)),
@@ -132,16 +132,6 @@ def _limit(edges: Edges, units: Ints, value: int, progress: Progress | None) -> 
         if gap <= EXCELLENT * value:
             break
     return flow, gap, steps
-
-
-def _split(solver: Solver, flow: Floats) -> tuple[Floats, ...]:
-    """Cuts an array over the network's edges into one per block and link, blocks as `[queries, keys]`."""
-    arrays = solver.graph.arrays
-    parts = []
-    for b, edges in enumerate(solver.network.edges):
-        part = flow[arrays.base[b] : arrays.base[b] + edges.capacity.size]
-        parts.append(part.reshape(edges.capacity.shape[::-1]).T if arrays.kind[b] == DENSE else part)
-    return tuple(parts)
 
 
 def _solve(program: Program, progress: Progress | None) -> tuple[Floats, float, int]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from attnflow.barrier.connectivity import by_tail, joined, reached, strong_components
 from attnflow.errors import NetworkError
 from attnflow.maxflow import Solver
-from attnflow.maxflow.graph import DENSE, INFINITE, Graph
+from attnflow.maxflow.graph import INFINITE, Graph
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -99,29 +99,18 @@ class Program:
 def edges_of(solver: Solver) -> Edges:
     """Lists the edges of a target's network; those on no path from a player to the target get capacity 0."""
     graph, network = solver.graph, solver.network
-    arrays = graph.arrays
-    nodes = arrays.group.size
+    nodes = graph.nodes
     source, sink = nodes, nodes + 1
-    tails, heads = [], []
-    for b in range(arrays.source.size):
-        leave, enter = int(arrays.start[arrays.source[b]]), int(arrays.start[arrays.target[b]])
-        size, cols = int(arrays.size[b]), int(arrays.cols[b])
-        if arrays.kind[b] == DENSE:
-            tails.append(np.repeat(np.arange(leave, leave + size), cols))
-            heads.append(np.tile(np.arange(enter, enter + cols), size))
-        else:
-            first = int(arrays.first[b])
-            tails.append(np.arange(leave + first, leave + first + size))
-            heads.append(np.arange(enter + first, enter + first + size) + int(arrays.shift[b]))
+    tails, heads = graph.ends()
     supplied = np.concatenate([solver._nodes_of(player) for player in range(solver.players)])
-    taken = np.array([graph.node(network.final, position) for position in solver.positions], dtype=np.int64)
-    tail = np.concatenate([*tails, np.full(supplied.size, source), taken]).astype(np.int64)
-    head = np.concatenate([*heads, supplied, np.full(taken.size, sink)]).astype(np.int64)
+    taken = solver.targets
+    tail = np.concatenate([tails, np.full(supplied.size, source), taken]).astype(np.int64)
+    head = np.concatenate([heads, supplied, np.full(taken.size, sink)]).astype(np.int64)
     capacity = np.concatenate(
         [
-            graph.capacity_for(solver.positions),
+            graph.units_for(solver.positions),
             np.full(supplied.size, INFINITE, dtype=np.int64),
-            solver._demand[taken],
+            solver.demands,
         ]
     )
     present = np.flatnonzero(capacity)
@@ -129,7 +118,7 @@ def edges_of(solver: Solver) -> Edges:
     backwards = reached(*by_tail(head[present], tail[present], nodes + 2), sink)
     capacity[~(onwards[tail] & backwards[head])] = 0
     last = len(network.groups)
-    group = np.concatenate([arrays.group, [last, last + 1]])
+    group = np.concatenate([graph.net.group_of, [last, last + 1]])
     return Edges(tail, head, capacity, group, supplied.size, taken.size)
 
 

@@ -16,7 +16,7 @@ STAGE = "compiling the solver, once"
 _done: set[bool] = set()
 
 
-def is_cached(function: Any = kernels.orders) -> bool:
+def is_cached(function: Any = kernels.play) -> bool:
     """True if a compiled function lies on disk. It may still be out of date."""
     try:
         folder, name = Path(function._cache.cache_path), function.py_func.__qualname__
@@ -45,11 +45,7 @@ def compile_kernels(
     solver = Solver(FlowNetwork.encoder(np.ones((1, 1, 1))), 0)
     steps: list[Callable[[], object]] = [
         solver.grand,
-        solver.singles,
         solver.outgoing,
-        lambda: solver.without(1),
-        lambda: solver.subsets(1),
-        lambda: solver.orders(np.zeros((1, 1), dtype=np.int64), 1),
     ]
     if barrier:
         from attnflow.barrier.central import centre

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.errors import NetworkError, SolverError
-from attnflow.maxflow.graph import DENSE, INFINITE, Graph
+from attnflow.maxflow.graph import INFINITE, Graph
 from attnflow.maxflow.solver import Solver
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class MaxFlow:
     @cached_property
     def _capacity(self) -> tuple[Ints, ...]:
         graph: Graph = self.network._graph
-        return _split(self.network, graph, graph.capacity_for(self.positions))
+        return graph.split(self.network, graph.units_for(self.positions))
 
     def _true(self, edges: Block | Link) -> NDArray[np.float64]:
         """Unrounded capacities, with the target's own column as the open residual defines it."""
@@ -195,29 +195,18 @@ def max_flow(
         {number: limits.get(index, INFINITE) for number, index in enumerate(chosen)}
     )
     graph = solver.graph
-    start = graph.arrays.start
-    demand = solver._demand[[graph.node(network.final, position) for position in solver.positions]]
+    start = graph.start
     return MaxFlow(
         network=network,
         positions=solver.positions,
         players=chosen,
         units=value,
         exponent=graph.exponent,
-        edge_units=_split(network, graph, flow),
+        edge_units=graph.split(network, flow),
         side=tuple(side[start[g] : start[g + 1]] for g in range(len(network.groups))),
         supply=limits,
-        demand=tuple(int(limit) for limit in demand),
+        demand=tuple(int(limit) for limit in solver.demands),
     )
-
-
-def _split(network: FlowNetwork, graph: Graph, flat: Ints) -> tuple[Ints, ...]:
-    """Cuts an array over edges into one per block and link, blocks as `[queries, keys]`."""
-    parts = []
-    for b, edges in enumerate(network.edges):
-        base = int(graph.arrays.base[b])
-        part = flat[base : base + edges.capacity.size]
-        parts.append(part.reshape(edges.capacity.shape[::-1]).T if graph.arrays.kind[b] == DENSE else part)
-    return tuple(parts)
 
 
 def _excess(network: FlowNetwork, edge_units: Sequence[Ints]) -> list[Ints]:

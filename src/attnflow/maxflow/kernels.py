@@ -1,12 +1,15 @@
-"""Compiled loops of the exact maximum flow: Dinic's algorithm on implicit dense layers.
+"""Compiled loops of the exact maximum flow: Dinic's algorithm on dense layers that nobody copies.
 
-A phase has two halves. `_levels` searches backwards from the target over edges with room left and stops
-at the nearest player that still has supply; nodes not seen yet are kept in one shrinking list per group,
-so that in a dense layer the search costs one look per node rather than one per edge. `_block` then pushes
-paths forward along falling levels, every node remembering the arc it stopped at.
+A phase has two halves. `_search` walks forwards from the players over edges with room left until it meets
+the target; nodes not seen yet are kept in one shrinking list per group, so that in a dense layer the search
+costs one look per node rather than one per edge. `_pull` then lets the target ask for flow: a node passes
+what is asked of it on to the nodes one step nearer to the players, straight back along its own position
+first (in attention networks the residual stream, the widest edge there is), and whole amounts travel, not
+single paths. A search that fails has seen just the players' side of their nearest minimum cut.
 
-Everything is int64. Flows are kept apart from capacities, so that many flows share one network; edges that
-carry flow are listed as they are touched, which makes forgetting a flow as cheap as finding it.
+Capacities are read where they lie, `[query, key]`, and become integer units on the way. Only edges that
+carry flow are written down, in a hash table, so that a flow costs as much memory and as much to forget as
+the edges it uses. Amounts are int64.
 """
 
 from __future__ import annotations
@@ -17,82 +20,106 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from attnflow.maxflow.graph import DENSE, INFINITE, Arrays
+from attnflow.maxflow.graph import DENSE, INFINITE
 
 Ints = NDArray[np.int64]
-UNLIMITED = INFINITE
+
+# Columns of `sets`, one row for each block or link.
+SOURCE, TARGET, KIND, BASE, KEYS, FIRST, SHIFT, SIZE, LAYER = range(9)
+# Columns of `groups`. Of a group's slots, `ALIVE` are still in play; of those, `LEFT` not yet seen.
+START, COUNT, LEFT, ALIVE, LOW, HIGH, HINT = range(7)
+# Columns of `nodes`: a cache line each.
+LABEL, SLOT, ARC_SET, ARC_AT, FIRST_IN, FIRST_OUT, SUPPLY, DEMAND = range(8)
+# Columns of `slots`: the node in the slot, and the next slot worth a look.
+NODE, SKIP = range(2)
+# Columns of `stack`.
+AT, WANT, GOT, EDGE, RECORD = range(5)
+# Columns of `records`, one row for each edge that carries flow, or did.
+OF, FLOW, TAIL, HEAD, NEXT_IN, NEXT_OUT, HASH = range(7)
+# Entries of `meta`.
+USED, CLOCK, NEAR = range(3)
+
+FULL = -2
+_SPREAD = 0x9E3779B97F4A7C15 - (1 << 64)
+
+
+class Net(NamedTuple):
+    """What the kernels see of a network.
+
+    Attributes:
+        capacity: float `[dense edges]`, per block `[queries, keys]`, flat.
+        link_capacity: float64 `[link edges]`; their edge numbers follow those of the dense ones.
+        scale: capacities times this are integer units.
+        sets: `[blocks and links, 9]`, see the column names.
+        group_of: `[nodes]`, group of each node.
+        start: `[groups]`, first node of each group.
+        count: `[groups]`, its number of nodes.
+        out_start: `[groups + 1]`, into `out_set`: blocks and links that leave each group.
+        out_set: their numbers.
+        in_start: `[groups + 1]`, into `in_set`: blocks and links that enter each group.
+        in_set: their numbers.
+        ranking: `[nodes]`, per group its nodes by the capacity that leaves them, largest first: asking the wide
+            ones first means asking fewer.
+    """
+
+    capacity: NDArray[Any]
+    link_capacity: NDArray[np.float64]
+    scale: float
+    sets: Ints
+    group_of: Ints
+    start: Ints
+    count: Ints
+    out_start: Ints
+    out_set: Ints
+    in_start: Ints
+    in_set: Ints
+    ranking: Ints
 
 
 class Room(NamedTuple):
-    """Scratch arrays of one solver thread.
+    """Scratch arrays of one solver thread; see the column names above.
 
     Attributes:
-        flow: `[edges]`, the flow on each edge.
-        level: `[nodes]`, distance to the target in edges plus one, 0 if unseen.
-        arc_set: `[nodes]`, ordinal of the edge set the node's search stopped in.
-        arc_at: `[nodes]`, where in that set.
+        groups: `[groups, 7]`.
+        nodes: `[nodes, 8]`.
+        slots: `[nodes, 2]`.
         queue: `[nodes]`.
-        unseen: `[nodes]`, per group its unseen nodes first, then the seen ones.
-        slot: `[nodes]`, where each node stands in `unseen`.
-        left: `[groups]`, number of unseen nodes.
-        path: `[nodes]`, edges of the current path.
-        along: `[nodes]`, 1 where the path uses an edge forwards, -1 backwards.
-        stop: `[nodes]`, nodes of the current path.
-        supply: `[nodes]`, what the players at a node can still send.
-        demand: `[nodes]`, what the target can still take at a node.
-        touched: edges that carry flow, or did.
-        skip: `[nodes]`, for a node without level a later one of its group to look at instead.
-        low: `[groups]`, least level in the group.
-        high: `[groups]`, largest level in the group, 0 if no node has one.
-        marks: `[1]`, entries of `touched`; beyond its length once it has overflowed.
+        stack: `[nodes + 2, 5]`.
+        records: `[most records, 7]`.
+        table: `[power of two]`, record numbers plus one by hash of the edge, 0 where empty.
+        meta: `[3]`, records used, the label below the present search's, and the label of the nodes that
+            hold supply in it.
     """
 
-    flow: Ints
-    level: Ints
-    arc_set: Ints
-    arc_at: Ints
+    groups: Ints
+    nodes: Ints
+    slots: Ints
     queue: Ints
-    unseen: Ints
-    slot: Ints
-    left: Ints
-    path: Ints
-    along: Ints
-    stop: Ints
-    supply: Ints
-    demand: Ints
-    touched: Ints
-    skip: Ints
-    low: Ints
-    high: Ints
-    marks: Ints
+    stack: Ints
+    records: Ints
+    table: Ints
+    meta: Ints
 
 
-def make_room(arrays: Arrays, edges: int) -> Room:
-    """Allocates scratch arrays for a network."""
-    nodes = arrays.group.size
-
-    def per_node() -> Ints:
-        return np.zeros(nodes, dtype=np.int64)
-
+def make_room(net: Net, records: int) -> Room:
+    """Allocates scratch arrays for a network and so many edges with flow."""
+    count = net.group_of.size
+    nodes = np.zeros((count, 8), dtype=np.int64)
+    nodes[net.ranking, SLOT] = np.arange(count)
+    nodes[:, FIRST_IN] = nodes[:, FIRST_OUT] = -1
+    slots = np.zeros((count, 2), dtype=np.int64)
+    slots[:, NODE] = net.ranking
+    groups = np.zeros((net.start.size, 7), dtype=np.int64)
+    groups[:, START], groups[:, COUNT] = net.start, net.count
     return Room(
-        flow=np.zeros(edges, dtype=np.int64),
-        level=per_node(),
-        arc_set=per_node(),
-        arc_at=per_node(),
-        queue=per_node(),
-        unseen=per_node(),
-        slot=per_node(),
-        left=np.zeros(arrays.start.size - 1, dtype=np.int64),
-        path=per_node(),
-        along=per_node(),
-        stop=per_node(),
-        supply=per_node(),
-        demand=per_node(),
-        skip=per_node(),
-        low=np.zeros(arrays.start.size - 1, dtype=np.int64),
-        high=np.zeros(arrays.start.size - 1, dtype=np.int64),
-        touched=np.zeros(max(1024, edges // 8), dtype=np.int64),
-        marks=np.zeros(1, dtype=np.int64),
+        groups=groups,
+        nodes=nodes,
+        slots=slots,
+        queue=np.zeros(count, dtype=np.int64),
+        stack=np.zeros((count + 2, 5), dtype=np.int64),
+        records=np.zeros((records, 7), dtype=np.int64),
+        table=np.zeros(1 << (2 * records - 1).bit_length(), dtype=np.int32),
+        meta=np.zeros(3, dtype=np.int64),
     )
 
 
@@ -100,581 +127,575 @@ def _njit(function: Any) -> Any:
     return njit(cache=True, nogil=True, boundscheck=False)(function)
 
 
-@_njit
-def clear(room):
-    """Forgets the flow."""
-    if room.marks[0] > room.touched.size:
-        room.flow[:] = 0
-    else:
-        for i in range(room.marks[0]):
-            room.flow[room.touched[i]] = 0
-    room.marks[0] = 0
+def _inlined(function: Any) -> Any:
+    return njit(cache=True, nogil=True, boundscheck=False, forceinline=True)(function)
+
+
+@_inlined
+def units_of(capacity, scale):
+    """A capacity in integer units: rounded to the nearest, a non-zero one to one unit at least."""
+    if capacity == np.inf:
+        return INFINITE
+    units = np.int64(np.rint(capacity * scale))
+    if units == 0 and capacity > 0:
+        return 1
+    return units
+
+
+@_inlined
+def _find(table, records, edge):
+    """Number of an edge's record, or -1."""
+    mask = table.size - 1
+    place = ((edge * _SPREAD) >> 20) & mask
+    while table[place] > 0:
+        if records[table[place] - 1, OF] == edge:
+            return table[place] - 1
+        place = (place + 1) & mask
+    return -1
+
+
+@_inlined
+def _write(table, records, nodes, meta, edge, tail, head):
+    """Starts an edge's record and returns its number; there must be place for it."""
+    number = meta[USED]
+    meta[USED] = number + 1
+    mask = table.size - 1
+    place = ((edge * _SPREAD) >> 20) & mask
+    while table[place] > 0:
+        place = (place + 1) & mask
+    table[place] = number + 1
+    records[number, OF] = edge
+    records[number, FLOW] = 0
+    records[number, TAIL] = tail
+    records[number, HEAD] = head
+    records[number, HASH] = place
+    records[number, NEXT_IN] = nodes[head, FIRST_IN]
+    nodes[head, FIRST_IN] = number
+    records[number, NEXT_OUT] = nodes[tail, FIRST_OUT]
+    nodes[tail, FIRST_OUT] = number
+    return number
 
 
 @_njit
-def _nothing_seen(arrays, room):
-    room.level[:] = 0
-    for node in range(arrays.group.size):
-        room.unseen[node] = node
-        room.slot[node] = node
-    for g in range(room.left.size):
-        room.left[g] = arrays.start[g + 1] - arrays.start[g]
+def _forget(table, records, nodes, groups, slots, meta):
+    """Takes all flow back and every node into play."""
+    for i in range(meta[USED]):
+        table[records[i, HASH]] = 0
+        nodes[records[i, TAIL], FIRST_OUT] = -1
+        nodes[records[i, HEAD], FIRST_IN] = -1
+    meta[USED] = 0
+    for g in range(groups.shape[0]):
+        groups[g, ALIVE] = groups[g, COUNT]
+
+
+@_inlined
+def _see(nodes, slots, groups, g, node, label):
+    """Labels a node of group g and moves it out of the group's unseen slots."""
+    left = groups[g, LEFT] - 1
+    groups[g, LEFT] = left
+    groups[g, HIGH] = label
+    if groups[g, LOW] == 0:
+        groups[g, LOW] = label
+    last, at = groups[g, START] + left, nodes[node, SLOT]
+    other = slots[last, NODE]
+    slots[at, NODE] = other
+    nodes[other, SLOT] = at
+    slots[last, NODE] = node
+    slots[last, SKIP] = last
+    nodes[node, SLOT] = last
+    nodes[node, LABEL] = label
+    nodes[node, ARC_SET] = 0
+    nodes[node, ARC_AT] = -1
 
 
 @_njit
-def _see(level, unseen, slot, left, start, g, node, value):
-    """Gives a node of group g its level and swaps it out of the group's unseen list."""
-    level[node] = value
-    left[g] -= 1
-    last = start[g] + left[g]
-    at = slot[node]
-    other = unseen[last]
-    unseen[at] = other
-    slot[other] = at
-    unseen[last] = node
-    slot[node] = last
+def _search(net, room, sources, targets):
+    """Labels nodes by their distance from the sources with supply, until it meets the target.
 
-
-@_njit
-def _levels(arrays, capacity, room):
-    """Searches backwards from the target; returns the level of the nearest supply, 0 if none is left."""
-    _nothing_seen(arrays, room)
-    flow, level, queue, unseen, slot, left = (
-        room.flow,
-        room.level,
+    Returns:
+        The label of the nearest node with demand, 0 if none is reached.
+    """
+    groups, nodes, slots, queue, records, table = (
+        room.groups,
+        room.nodes,
+        room.slots,
         room.queue,
-        room.unseen,
-        room.slot,
-        room.left,
+        room.records,
+        room.table,
     )
-    start, group, kind, source, target = arrays.start, arrays.group, arrays.kind, arrays.source, arrays.target
-    in_start, in_set, out_start, out_set = arrays.in_start, arrays.in_set, arrays.out_start, arrays.out_set
-    base_of, cols_of, link_first = arrays.base, arrays.cols, arrays.first
-    shift, size = arrays.shift, arrays.size
-    supply, demand = room.supply, room.demand
-    head = tail = 0
-    for node in range(group.size - 1, -1, -1):
-        if demand[node] > 0:
-            _see(level, unseen, slot, left, start, group[node], node, 1)
+    capacity, links, scale, sets, group_of = (
+        net.capacity,
+        net.link_capacity,
+        net.scale,
+        net.sets,
+        net.group_of,
+    )
+    out_start, out_set, in_start, in_set = net.out_start, net.out_set, net.in_start, net.in_set
+    dense = capacity.size
+    room.meta[CLOCK] += nodes.shape[0] + 2
+    below = room.meta[CLOCK]
+    for g in range(groups.shape[0]):
+        groups[g, LEFT] = groups[g, ALIVE]
+        groups[g, LOW] = groups[g, HIGH] = 0
+    head = tail = found = 0
+    room.meta[NEAR] = below + 1
+    for i in range(sources.size):
+        node = sources[i]
+        g = group_of[node]
+        if (
+            nodes[node, SUPPLY] > 0
+            and nodes[node, LABEL] <= below
+            and nodes[node, SLOT] < groups[g, START] + groups[g, ALIVE]
+        ):
+            _see(nodes, slots, groups, g, node, below + 1)
             queue[tail] = node
             tail += 1
+    # A lone source of any amount hands it to its neighbours at once: they are asked in its stead.
+    lone = tail == 1 and nodes[queue[0], SUPPLY] == INFINITE and nodes[queue[0], FIRST_IN] < 0
+    # Where the first source stands, its stream holds most of the flow: worth asking early.
+    g = group_of[queue[0]]
+    for h in range(groups.shape[0]):
+        same = tail > 0 and groups[h, COUNT] == groups[g, COUNT]
+        groups[h, HINT] = groups[h, START] + queue[0] - groups[g, START] if same else -1
     while head < tail:
         node = queue[head]
         head += 1
-        g = group[node]
-        at = node - start[g]
-        above = level[node] + 1
-        for s in range(in_start[g], in_start[g + 1]):
-            b = in_set[s]
-            other_group = source[b]
-            if left[other_group] == 0:
-                continue
-            first = start[other_group]
-            if kind[b] == DENSE:
-                base, cols = base_of[b] + at, cols_of[b]
-                i = first
-                while i < first + left[other_group]:
-                    other = unseen[i]
-                    e = base + (other - first) * cols
-                    if capacity[e] > flow[e]:
-                        _see(level, unseen, slot, left, start, other_group, other, above)
-                        queue[tail] = other
-                        tail += 1
-                        if supply[other] > 0:
-                            return above
-                    else:
-                        i += 1
-            else:
-                k = at - shift[b] - link_first[b]
-                if 0 <= k < size[b]:
-                    other = first + at - shift[b]
-                    e = base_of[b] + k
-                    if level[other] == 0 and capacity[e] > flow[e]:
-                        _see(level, unseen, slot, left, start, other_group, other, above)
-                        queue[tail] = other
-                        tail += 1
-                        if supply[other] > 0:
-                            return above
+        label = nodes[node, LABEL] + 1
+        if head == 2 and lone and found == 0:
+            room.meta[NEAR] = below + 2
+        if 0 < found < label:
+            break
+        g = group_of[node]
+        at = node - groups[g, START]
         for s in range(out_start[g], out_start[g + 1]):
             b = out_set[s]
-            other_group = target[b]
-            if left[other_group] == 0:
+            h = sets[b, TARGET]
+            if groups[h, LEFT] == 0:
                 continue
-            first = start[other_group]
-            if kind[b] == DENSE:
-                base = base_of[b] + at * cols_of[b]
-                i = first
-                while i < first + left[other_group]:
-                    other = unseen[i]
-                    if flow[base + other - first] > 0:
-                        _see(level, unseen, slot, left, start, other_group, other, above)
+            first = groups[h, START]
+            if sets[b, KIND] == DENSE:
+                keys = sets[b, KEYS]
+                base = sets[b, BASE] + at - first * keys
+                for i in range(first + groups[h, LEFT] - 1, first - 1, -1):
+                    other = slots[i, NODE]
+                    edge = base + other * keys
+                    amount = capacity[edge]
+                    open_ = amount > 0
+                    r = -1
+                    if open_ and nodes[other, FIRST_IN] >= 0:
+                        r = _find(table, records, edge)
+                        open_ = r < 0 or units_of(amount, scale) > records[r, FLOW]
+                    if open_:
+                        _see(nodes, slots, groups, h, other, label)
+                        if lone and head == 1:
+                            nodes[other, ARC_AT] = edge
+                            nodes[other, ARC_SET] = r
+                            nodes[other, SUPPLY] = units_of(amount, scale)
+                            if r >= 0:
+                                nodes[other, SUPPLY] -= records[r, FLOW]
                         queue[tail] = other
                         tail += 1
-                        if supply[other] > 0:
-                            return above
-                    else:
-                        i += 1
+                        if nodes[other, DEMAND] > 0:
+                            found = label
+                            if targets == 1:
+                                return found
             else:
-                k = at - link_first[b]
-                if 0 <= k < size[b]:
-                    other = first + at + shift[b]
-                    if level[other] == 0 and flow[base_of[b] + k] > 0:
-                        _see(level, unseen, slot, left, start, other_group, other, above)
+                k = at - sets[b, FIRST]
+                other = first + at + sets[b, SHIFT]
+                if 0 <= k < sets[b, SIZE] and nodes[other, SLOT] < first + groups[h, LEFT]:
+                    edge = sets[b, BASE] + k
+                    room_left = units_of(links[edge - dense], scale)
+                    r = _find(table, records, edge)
+                    if r >= 0:
+                        room_left -= records[r, FLOW]
+                    if room_left > 0:
+                        _see(nodes, slots, groups, h, other, label)
+                        if lone and head == 1:
+                            nodes[other, ARC_AT] = edge
+                            nodes[other, ARC_SET] = r
+                            nodes[other, SUPPLY] = room_left
                         queue[tail] = other
                         tail += 1
-                        if supply[other] > 0:
-                            return above
-    return 0
-
-
-@_njit
-def _prepare(arrays, room):
-    """Readies the search for paths: arcs rewound, nodes without a level skipped over."""
-    room.arc_set[:] = 0
-    room.arc_at[:] = 0
-    for g in range(room.left.size):
-        room.low[g] = room.high[g] = 0
-        if room.left[g] == arrays.start[g + 1] - arrays.start[g]:
+                        if nodes[other, DEMAND] > 0:
+                            found = label
+                            if targets == 1:
+                                return found
+        if nodes[node, FIRST_IN] < 0:
             continue
-        after = arrays.start[g + 1]
-        for node in range(arrays.start[g + 1] - 1, arrays.start[g] - 1, -1):
-            room.skip[node] = after
-            level = room.level[node]
-            if level > 0:
-                after = node
-                room.high[g] = max(room.high[g], level)
-                room.low[g] = level if room.low[g] == 0 else min(room.low[g], level)
-
-
-@_njit
-def _alive(level, skip, node, end):
-    """First node from `node` on that has a level, or `end`. Remembers the way for the next time."""
-    found = node
-    while found < end and level[found] == 0:
-        found = skip[found]
-    while node < found and level[node] == 0:
-        following = skip[node]
-        skip[node] = found
-        node = following
+        unseen = 0
+        for s in range(in_start[g], in_start[g + 1]):
+            unseen += groups[sets[in_set[s], SOURCE], LEFT]
+        if unseen == 0:
+            continue
+        r = nodes[node, FIRST_IN]
+        while r >= 0:
+            other = records[r, TAIL]
+            if records[r, FLOW] > 0:
+                h = group_of[other]
+                if nodes[other, SLOT] < groups[h, START] + groups[h, LEFT]:
+                    _see(nodes, slots, groups, h, other, label)
+                    queue[tail] = other
+                    tail += 1
+                    if nodes[other, DEMAND] > 0:
+                        found = label
+                        if targets == 1:
+                            return found
+            r = records[r, NEXT_IN]
     return found
 
 
+@_inlined
+def _next(slots, i, end):
+    """First slot from i on that is worth a look, or end."""
+    while i < end and slots[i, SKIP] != i:
+        following = slots[i, SKIP]
+        if following < end:
+            slots[i, SKIP] = slots[following, SKIP]
+        i = following
+    return min(i, end)
+
+
 @_njit
-def _block(arrays, capacity, room, player, limit):
-    """Pushes paths from one node along falling levels until none is left; returns what it pushed."""
-    flow, level, supply, demand = room.flow, room.level, room.supply, room.demand
-    path, along, stop, skip, low, high = room.path, room.along, room.stop, room.skip, room.low, room.high
-    arc_set, arc_at, touched, marks = room.arc_set, room.arc_at, room.touched, room.marks
-    start, group, kind, source, target = arrays.start, arrays.group, arrays.kind, arrays.source, arrays.target
-    in_start, in_set, out_start, out_set = arrays.in_start, arrays.in_set, arrays.out_start, arrays.out_set
-    base_of, cols_of, link_first = arrays.base, arrays.cols, arrays.first
-    shift, size = arrays.shift, arrays.size
-    pushed = 0
+def _pull(net, room, root, wanted):
+    """Lets a target node ask for flow along falling labels; returns what it got, or FULL."""
+    groups, nodes, slots, stack, records, table, meta = (
+        room.groups,
+        room.nodes,
+        room.slots,
+        room.stack,
+        room.records,
+        room.table,
+        room.meta,
+    )
+    capacity, links, scale, sets, group_of = (
+        net.capacity,
+        net.link_capacity,
+        net.scale,
+        net.sets,
+        net.group_of,
+    )
+    in_start, in_set = net.in_start, net.in_set
+    dense = capacity.size
+    below, near, source = meta[CLOCK], meta[NEAR], room.queue[0]
     depth = 0
-    stop[0] = player
+    stack[0, AT], stack[0, WANT], stack[0, GOT] = root, wanted, 0
     while True:
-        node = stop[depth]
-        if level[node] == 1:
-            if demand[node] > 0:
-                amount = min(limit - pushed, supply[player], demand[node])
-                for d in range(depth):
-                    e = path[d]
-                    amount = min(amount, capacity[e] - flow[e] if along[d] > 0 else flow[e])
-                back = depth
-                for d in range(depth - 1, -1, -1):
-                    e = path[d]
-                    if along[d] > 0:
-                        if flow[e] == 0:
-                            if marks[0] < touched.size:
-                                touched[marks[0]] = e
-                            marks[0] = min(marks[0] + 1, touched.size + 1)
-                        flow[e] += amount
-                        if flow[e] == capacity[e]:
-                            back = d
-                    else:
-                        flow[e] -= amount
-                        if flow[e] == 0:
-                            back = d
-                demand[node] -= amount
-                if supply[player] < UNLIMITED:
-                    supply[player] -= amount
-                pushed += amount
-                if pushed == limit or supply[player] == 0:
-                    return pushed
-                depth = back
-                continue
-        else:
-            # Look for the next admissible arc: forwards with room left, or backwards along flow.
-            g = group[node]
-            at = node - start[g]
-            wanted = level[node] - 1
-            leaving = out_start[g + 1] - out_start[g]
-            sets = leaving + in_start[g + 1] - in_start[g]
-            s, i = arc_set[node], arc_at[node]
-            following = -1
-            while s < sets:
-                forward = s < leaving
-                b = out_set[out_start[g] + s] if forward else in_set[in_start[g] + s - leaving]
-                other_group = target[b] if forward else source[b]
-                if low[other_group] <= wanted <= high[other_group]:
-                    first, end = start[other_group], start[other_group + 1]
-                    if kind[b] == DENSE:
-                        e = base_of[b] + (at * cols_of[b] if forward else at)
-                        stride = 1 if forward else cols_of[b]
-                        other = _alive(level, skip, first + i, end)
-                        while other < end:
-                            if level[other] == wanted:
-                                edge = e + (other - first) * stride
-                                if (capacity[edge] > flow[edge]) if forward else (flow[edge] > 0):
-                                    following = other
-                                    path[depth] = edge
-                                    break
-                            other = _alive(level, skip, other + 1, end)
-                    elif i == 0:
-                        moved = shift[b] if forward else -shift[b]
-                        k = (at if forward else at + moved) - link_first[b]
-                        if 0 <= k < size[b]:
-                            edge = base_of[b] + k
-                            if level[first + at + moved] == wanted and (
-                                (capacity[edge] > flow[edge]) if forward else (flow[edge] > 0)
+        if meta[USED] + 2 > records.shape[0]:
+            return FULL
+        node = stack[depth, AT]
+        if stack[depth, GOT] < stack[depth, WANT]:
+            # The next node to ask: one label lower, with room on the edge from it.
+            label = nodes[node, LABEL] - 1
+            g = group_of[node]
+            at = node - groups[g, START]
+            entering = in_start[g + 1] - in_start[g]
+            s, i = nodes[node, ARC_SET], nodes[node, ARC_AT]
+            other, edge, r, space = -1, -1, -1, 0
+            written = nodes[node, FIRST_IN] >= 0
+            while s < entering:
+                b = in_set[in_start[g] + s]
+                h = sets[b, SOURCE]
+                if groups[h, LOW] <= label <= groups[h, HIGH]:
+                    first = groups[h, START]
+                    if sets[b, KIND] == DENSE:
+                        row = sets[b, BASE] + at * sets[b, KEYS] - first
+                        while i < 0:
+                            asked = first + at if i == -1 else groups[h, HINT]
+                            if (
+                                first <= asked < first + groups[h, COUNT]
+                                and nodes[asked, LABEL] == label
+                                and capacity[row + asked] > 0
                             ):
-                                following = first + at + moved
-                                path[depth] = edge
-                if following >= 0:
-                    arc_set[node], arc_at[node] = s, following - first if kind[b] == DENSE else 0
-                    along[depth] = 1 if forward else -1
-                    stop[depth + 1] = following
-                    break
+                                space = units_of(capacity[row + asked], scale)
+                                r = _find(table, records, row + asked) if written else -1
+                                if r >= 0:
+                                    space -= records[r, FLOW]
+                                if space > 0:
+                                    other, edge = asked, row + asked
+                                    break
+                            i = -3 if i == -1 else first + groups[h, LEFT]
+                        if other >= 0:
+                            break
+                        end = first + groups[h, ALIVE]
+                        i = _next(slots, i, end)
+                        while i < end:
+                            asked = slots[i, NODE]
+                            if nodes[asked, LABEL] == label:
+                                amount = capacity[row + asked]
+                                if amount > 0:
+                                    space = units_of(amount, scale)
+                                    r = _find(table, records, row + asked) if written else -1
+                                    if r >= 0:
+                                        space -= records[r, FLOW]
+                                    if space > 0:
+                                        other, edge = asked, row + asked
+                                        break
+                            i = _next(slots, i + 1, end)
+                        if other >= 0:
+                            break
+                    elif i == -1:
+                        k = at - sets[b, SHIFT] - sets[b, FIRST]
+                        asked = first + at - sets[b, SHIFT]
+                        if 0 <= k < sets[b, SIZE] and nodes[asked, LABEL] == label:
+                            edge = sets[b, BASE] + k
+                            space = units_of(links[edge - dense], scale)
+                            r = _find(table, records, edge) if written else -1
+                            if r >= 0:
+                                space -= records[r, FLOW]
+                            if space > 0:
+                                other = asked
+                                break
                 s += 1
-                i = 0
-            if following >= 0:
-                depth += 1
+                i = -1
+            if other < 0:
+                # Or take back what this node sends on to another that is nearer to the players.
+                if i == -1:
+                    i = nodes[node, FIRST_OUT]
+                    if i < 0:
+                        i = FULL
+                while i >= 0:
+                    asked = records[i, HEAD]
+                    if records[i, FLOW] > 0 and nodes[asked, LABEL] == label:
+                        other, edge, r, space = asked, -1, i, records[i, FLOW]
+                        break
+                    i = records[i, NEXT_OUT]
+                    if i < 0:
+                        i = FULL
+            nodes[node, ARC_SET], nodes[node, ARC_AT] = s, i
+            if other >= 0:
+                amount = min(stack[depth, WANT] - stack[depth, GOT], space)
+                if label > near:
+                    depth += 1
+                    stack[depth, AT], stack[depth, WANT], stack[depth, GOT] = other, amount, 0
+                    stack[depth, EDGE], stack[depth, RECORD] = edge, r
+                    continue
+                if nodes[other, SUPPLY] <= amount:
+                    amount = nodes[other, SUPPLY]
+                    nodes[other, LABEL] = 0
+                    slots[nodes[other, SLOT], SKIP] = nodes[other, SLOT] + 1
+                if amount == 0:
+                    continue
+                if nodes[other, SUPPLY] < INFINITE:
+                    nodes[other, SUPPLY] -= amount
+                if near > below + 1:  # it comes from the lone source
+                    given = nodes[other, ARC_SET]
+                    if given < 0:
+                        given = _write(table, records, nodes, meta, nodes[other, ARC_AT], source, other)
+                        nodes[other, ARC_SET] = given
+                    records[given, FLOW] += amount
+                if edge < 0:
+                    records[r, FLOW] -= amount
+                else:
+                    if r < 0:
+                        r = _write(table, records, nodes, meta, edge, other, node)
+                    records[r, FLOW] += amount
+                stack[depth, GOT] += amount
                 continue
-            arc_set[node], arc_at[node] = s, 0
-        level[node] = 0
-        skip[node] = max(skip[node], node + 1)
+            nodes[node, LABEL] = 0
+            slots[nodes[node, SLOT], SKIP] = nodes[node, SLOT] + 1
+        got = stack[depth, GOT]
         if depth == 0:
-            return pushed
+            return got
+        if got > 0:
+            r = stack[depth, RECORD]
+            if stack[depth, EDGE] < 0:
+                records[r, FLOW] -= got
+            else:
+                if r < 0:
+                    r = _write(table, records, nodes, meta, stack[depth, EDGE], node, stack[depth - 1, AT])
+                records[r, FLOW] += got
+            stack[depth - 1, GOT] += got
         depth -= 1
 
 
 @_njit
-def augment(arrays, capacity, room, players, limit):
-    """Adds to the flow until it is maximal for the supply and demand in `room`, or `limit` is reached.
+def _augment(net, room, sources, targets, limit):
+    """Adds to the flow until it is maximal or reaches the limit; returns what it added, or FULL.
 
-    Returns:
-        What was added. Unless the limit was reached, `room.level` marks the nodes that still reach the
-        target: their complement is the player side of a minimum cut.
+    Unless the limit was reached, the labels of the last search mark the nodes that the sources still
+    reach: their side of a minimum cut, and the nearest one.
     """
+    nodes = room.nodes
     total = 0
     while total < limit:
-        nearest = _levels(arrays, capacity, room)
-        if nearest == 0:
+        found = _search(net, room, sources, targets.size)
+        if found == 0:
             break
-        _prepare(arrays, room)
-        for i in range(players.size):
-            player = players[i]
-            if room.level[player] == nearest and room.supply[player] > 0:
-                total += _block(arrays, capacity, room, player, limit - total)
-                if total == limit:
-                    break
+        if found == room.meta[CLOCK] + 2:  # a target next to a source: its neighbours were given supply in vain
+            for i in range(nodes.shape[0]):
+                if nodes[i, LABEL] == found:
+                    nodes[i, ARC_SET], nodes[i, ARC_AT] = 0, -1
+        for i in range(targets.size):
+            root = targets[i]
+            if nodes[root, DEMAND] > 0 and nodes[root, LABEL] > room.meta[CLOCK] and total < limit:
+                got = _pull(net, room, root, min(nodes[root, DEMAND], limit - total))
+                if got == FULL:
+                    return FULL
+                if nodes[root, DEMAND] < INFINITE:
+                    nodes[root, DEMAND] -= got
+                total += got
     return total
 
 
 @_njit
-def reach(arrays, capacity, room, players):
-    """Marks in `room.level` every node that players with supply left reach in the residual network."""
-    _nothing_seen(arrays, room)
-    flow, level, queue, unseen, slot, left = (
-        room.flow,
-        room.level,
-        room.queue,
-        room.unseen,
-        room.slot,
-        room.left,
-    )
-    start, group, kind, source, target = arrays.start, arrays.group, arrays.kind, arrays.source, arrays.target
-    in_start, in_set, out_start, out_set = arrays.in_start, arrays.in_set, arrays.out_start, arrays.out_set
-    base_of, cols_of, link_first = arrays.base, arrays.cols, arrays.first
-    shift, size = arrays.shift, arrays.size
-    supply = room.supply
-    head = tail = 0
-    for i in range(players.size):
-        player = players[i]
-        if supply[player] > 0 and level[player] == 0:
-            _see(level, unseen, slot, left, start, group[player], player, 1)
-            queue[tail] = player
-            tail += 1
-    while head < tail:
-        node = queue[head]
-        head += 1
-        g = group[node]
-        at = node - start[g]
-        for s in range(out_start[g], out_start[g + 1]):
-            b = out_set[s]
-            other_group = target[b]
-            first = start[other_group]
-            if kind[b] == DENSE:
-                base = base_of[b] + at * cols_of[b]
-                i = first
-                while i < first + left[other_group]:
-                    other = unseen[i]
-                    e = base + other - first
-                    if capacity[e] > flow[e]:
-                        _see(level, unseen, slot, left, start, other_group, other, 1)
-                        queue[tail] = other
-                        tail += 1
-                    else:
-                        i += 1
-            else:
-                k = at - link_first[b]
-                if 0 <= k < size[b]:
-                    other, e = first + at + shift[b], base_of[b] + k
-                    if level[other] == 0 and capacity[e] > flow[e]:
-                        _see(level, unseen, slot, left, start, other_group, other, 1)
-                        queue[tail] = other
-                        tail += 1
-        for s in range(in_start[g], in_start[g + 1]):
-            b = in_set[s]
-            other_group = source[b]
-            first = start[other_group]
-            if kind[b] == DENSE:
-                base, cols = base_of[b] + at, cols_of[b]
-                i = first
-                while i < first + left[other_group]:
-                    other = unseen[i]
-                    if flow[base + (other - first) * cols] > 0:
-                        _see(level, unseen, slot, left, start, other_group, other, 1)
-                        queue[tail] = other
-                        tail += 1
-                    else:
-                        i += 1
-            else:
-                k = at - shift[b] - link_first[b]
-                if 0 <= k < size[b]:
-                    other, e = first + at - shift[b], base_of[b] + k
-                    if level[other] == 0 and flow[e] > 0:
-                        _see(level, unseen, slot, left, start, other_group, other, 1)
-                        queue[tail] = other
-                        tail += 1
-
-
-@_njit
-def cut_by_layer(arrays, capacity, room, demands, by_layer):
-    """Sums the capacity that leaves the nodes marked by `reach`, per layer index.
-
-    Args:
-        demands: what each node could send to the target before any flow.
-        by_layer: `[layers + 2]`, overwritten: 0 edges of no layer, then the layers, last the target's
-            own weights.
-
-    Returns:
-        The cut's capacity.
-    """
+def _cut(net, room, targets, demands, by_layer):
+    """Sums the capacity that leaves the nodes seen by the last search, per layer; returns the total."""
     by_layer[:] = 0
-    start, source, target, kind, layer = arrays.start, arrays.source, arrays.target, arrays.kind, arrays.layer
-    level, unseen, left = room.level, room.unseen, room.left
-    for b in range(source.size):
-        g, h = source[b], target[b]
-        first, second = start[g], start[h]
-        base, total = arrays.base[b], 0
-        if kind[b] == DENSE:
-            cols = arrays.cols[b]
-            for i in range(first + left[g], start[g + 1]):
-                row = base + (unseen[i] - first) * cols - second
-                for j in range(second, second + left[h]):
-                    total += capacity[row + unseen[j]]
+    groups, nodes, slots, sets = room.groups, room.nodes, room.slots, net.sets
+    capacity, links, scale = net.capacity, net.link_capacity, net.scale
+    dense = capacity.size
+    for b in range(sets.shape[0]):
+        g, h = sets[b, SOURCE], sets[b, TARGET]
+        first, second = groups[g, START], groups[h, START]
+        total = 0
+        if sets[b, KIND] == DENSE:
+            keys = sets[b, KEYS]
+            for j in range(second, second + groups[h, LEFT]):
+                row = sets[b, BASE] + (slots[j, NODE] - second) * keys - first
+                for i in range(first + groups[g, LEFT], first + groups[g, COUNT]):
+                    amount = capacity[row + slots[i, NODE]]
+                    if amount > 0:
+                        total += units_of(amount, scale)
         else:
-            at, moved = first + arrays.first[b], second + arrays.first[b] + arrays.shift[b]
-            for k in range(arrays.size[b]):
-                if level[at + k] > 0 and level[moved + k] == 0:
-                    total += capacity[base + k]
-        by_layer[layer[b]] += total
-    for node in range(demands.size):
-        if demands[node] > 0 and level[node] > 0:
-            by_layer[by_layer.size - 1] += demands[node]
+            for k in range(sets[b, SIZE]):
+                tail = first + sets[b, FIRST] + k
+                head = second + sets[b, FIRST] + sets[b, SHIFT] + k
+                if (
+                    nodes[tail, SLOT] >= first + groups[g, LEFT]
+                    and nodes[head, SLOT] < second + groups[h, LEFT]
+                ):
+                    total += units_of(links[sets[b, BASE] + k - dense], scale)
+        by_layer[sets[b, LAYER]] += total
+    for i in range(targets.size):
+        g = net.group_of[targets[i]]
+        if nodes[targets[i], SLOT] >= groups[g, START] + groups[g, LEFT]:
+            by_layer[by_layer.size - 1] += demands[i]
     return by_layer.sum()
 
 
 @_njit
-def reset(arrays, room, demands):
-    """Starts over: no flow, no supply, the target's full demand."""
-    clear(room)
-    room.supply[:] = 0
-    room.demand[:] = demands
+def play(
+    net,
+    room,
+    targets,
+    demands,
+    member_start,
+    members,
+    supplies,
+    rounds,
+    steps,
+    chosen,
+    first,
+    limit,
+    gains,
+    layers,
+    bottleneck,
+):
+    """Plays rounds of the game: in each, players join step by step, and the flow is made maximal again.
 
-
-@_njit
-def singles(arrays, capacity, room, demands, member_start, members, chosen, by_layer, units, bottleneck):
-    """Solves v({j}) for each chosen player, with its nearest minimum cut.
+    After a search that meets no target, nothing it has seen can reach the target, and flow added later
+    never passes there: those nodes are out for the rest of the round.
 
     Args:
+        net: the network.
+        room: scratch; after the last round it holds that round's flow.
+        targets: target nodes.
+        demands: what each of them can take, INFINITE for any amount.
         member_start: `[players + 1]`, into `members`.
         members: input nodes of each player.
-        chosen: players to solve.
-        by_layer: scratch, see `cut_by_layer`.
-        units: `[players]`, filled with v({j}).
-        bottleneck: `[players]`, filled with the layer holding most of the cut, 0 if v({j}) = 0.
+        supplies: `[players]`, what the players may send, INFINITE for any amount.
+        rounds: `[rounds + 1]`, into `steps`.
+        steps: `[steps + 1]`, into `chosen`.
+        chosen: players that join in each step.
+        first: round to begin with.
+        limit: value at which a round may stop; the rest of its steps gain nothing.
+        gains: `[steps]`, filled with what each step adds.
+        layers: number of layers for the cuts' shares, or -1 for rounds without cuts.
+        bottleneck: `[rounds]`, filled with the layer of the largest share of the nearest minimum cut, 0
+            if the flow is 0; -1 if flow and cut differ.
 
     Returns:
-        -1, or the first player whose cut does not equal its flow.
+        The number of rounds, or the round in which the room became too small.
     """
-    for c in range(chosen.size):
-        j = chosen[c]
-        own = members[member_start[j] : member_start[j + 1]]
-        reset(arrays, room, demands)
-        for i in range(own.size):
-            room.supply[own[i]] = UNLIMITED
-        units[j] = augment(arrays, capacity, room, own, UNLIMITED)
-        reach(arrays, capacity, room, own)
-        if cut_by_layer(arrays, capacity, room, demands, by_layer) != units[j]:
-            return j
-        bottleneck[j] = by_layer.argmax() if units[j] > 0 else 0
-    return -1
-
-
-@_njit
-def coalition(arrays, capacity, room, demands, member_start, members, chosen, limit):
-    """Solves v(S) for the chosen players from scratch, stopping at `limit`."""
-    reset(arrays, room, demands)
-    size = 0
-    for c in range(chosen.size):
-        size += member_start[chosen[c] + 1] - member_start[chosen[c]]
-    nodes = np.empty(size, dtype=np.int64)
-    size = 0
-    for c in range(chosen.size):
-        for i in range(member_start[chosen[c]], member_start[chosen[c] + 1]):
-            nodes[size] = members[i]
-            room.supply[members[i]] = UNLIMITED
-            size += 1
-    return augment(arrays, capacity, room, nodes, limit)
-
-
-@_njit
-def shares(arrays, capacity, room, demands, member_start, members, units):
-    """Finds one maximum flow from all players; fills `units` with what each of them sends in it.
-
-    Returns:
-        v(N).
-    """
-    players = member_start.size - 1
-    grand = coalition(arrays, capacity, room, demands, member_start, members, np.arange(players), UNLIMITED)
-    flow, group, start = room.flow, arrays.group, arrays.start
-    for j in range(players):
-        units[j] = 0
-        for i in range(member_start[j], member_start[j + 1]):
-            g = group[members[i]]
-            at = members[i] - start[g]
-            for s in range(arrays.out_start[g], arrays.out_start[g + 1]):
-                b = arrays.out_set[s]
-                if arrays.kind[b] == DENSE:
-                    row = arrays.base[b] + at * arrays.cols[b]
-                    for k in range(arrays.cols[b]):
-                        units[j] += flow[row + k]
-                elif 0 <= at - arrays.first[b] < arrays.size[b]:
-                    units[j] += flow[arrays.base[b] + at - arrays.first[b]]
-    return grand
-
-
-@_njit
-def without(arrays, capacity, room, demands, member_start, members, chosen, grand, units):
-    """Solves v(N minus j) for each chosen player into `units`; `grand` is v(N), where it may stop."""
-    players = member_start.size - 1
-    others = np.empty(players - 1, dtype=np.int64)
-    for c in range(chosen.size):
-        j = chosen[c]
-        for i in range(players - 1):
-            others[i] = i if i < j else i + 1
-        units[j] = coalition(arrays, capacity, room, demands, member_start, members, others, grand)
-
-
-@_njit
-def subsets(arrays, capacity, room, demands, member_start, members, first, last, grand, units):
-    """Solves v(S) for the coalitions numbered first to last - 1 (bit j of the number: j is in S)."""
-    players = member_start.size - 1
-    chosen = np.empty(players, dtype=np.int64)
-    for number in range(first, last):
+    nodes, groups = room.nodes, room.groups
+    most = 0
+    for i in range(steps.size - 1):
         size = 0
-        for j in range(players):
-            if number >> j & 1:
-                chosen[size] = j
-                size += 1
-        units[number] = coalition(
-            arrays, capacity, room, demands, member_start, members, chosen[:size], grand
-        )
-
-
-@_njit
-def orders(arrays, capacity, room, demands, member_start, members, order, grand, marginal):
-    """Lets players join one at a time in each given order and records what each one adds.
-
-    After a search that finds no supply, `room.level` holds every node that can still reach the target.
-    Flow added later never passes a node outside, so such a node stays dead for the rest of the order:
-    a player all of whose nodes are dead adds nothing, without any search.
-
-    Args:
-        order: `[orders, players]`.
-        grand: v(N), where an order may stop.
-        marginal: `[orders, players]`, filled per player (not per place in the order).
-    """
-    alive = np.empty(arrays.group.size, dtype=np.bool_)
-    for o in range(order.shape[0]):
-        reset(arrays, room, demands)
-        alive[:] = True
+        for c in range(steps[i], steps[i + 1]):
+            size += member_start[chosen[c] + 1] - member_start[chosen[c]]
+        most = max(most, size)
+    sources = np.empty(most, dtype=np.int64)
+    by_layer = np.zeros(max(layers, 0) + 2, dtype=np.int64)
+    for number in range(first, rounds.size - 1):
+        _forget(room.table, room.records, nodes, groups, room.slots, room.meta)
+        for i in range(targets.size):
+            nodes[targets[i], DEMAND] = demands[i]
         total = 0
-        marginal[o, :] = 0
-        for place in range(order.shape[1]):
-            j = order[o, place]
-            own = members[member_start[j] : member_start[j + 1]]
-            hope = False
-            for i in range(own.size):
-                if alive[own[i]]:
-                    hope = True
-                    room.supply[own[i]] = UNLIMITED
-            if not hope:
+        for step in range(rounds[number], rounds[number + 1]):
+            gains[step] = 0
+            if total == limit:
                 continue
-            gained = augment(arrays, capacity, room, own, grand - total)
-            marginal[o, j] = gained
-            total += gained
-            if total == grand:
-                break
-            # the last search failed: what it did not see is dead
-            for node in range(alive.size):
-                alive[node] = room.level[node] > 0
-            for i in range(own.size):
-                room.supply[own[i]] = 0
+            size = 0
+            for c in range(steps[step], steps[step + 1]):
+                j = chosen[c]
+                for m in range(member_start[j], member_start[j + 1]):
+                    node = members[m]
+                    g = net.group_of[node]
+                    if nodes[node, SLOT] < groups[g, START] + groups[g, ALIVE]:
+                        nodes[node, SUPPLY] = supplies[j]
+                        sources[size] = node
+                        size += 1
+            if size > 0:
+                gained = _augment(net, room, sources[:size], targets, limit - total)
+                for i in range(size):
+                    nodes[sources[i], SUPPLY] = 0
+                if gained == FULL:
+                    for i in range(targets.size):
+                        nodes[targets[i], DEMAND] = 0
+                    return number
+                gains[step] = gained
+                total += gained
+                if layers < 0 and total < limit and step + 1 < rounds[number + 1]:
+                    for g in range(groups.shape[0]):
+                        groups[g, ALIVE] = groups[g, LEFT]
+        if layers >= 0:
+            cut = _cut(net, room, targets, demands, by_layer)
+            bottleneck[number] = -1 if cut != total else by_layer.argmax() if total > 0 else 0
+        for i in range(targets.size):
+            nodes[targets[i], DEMAND] = 0
+    return rounds.size - 1
 
 
 @_njit
-def endless(arrays, capacity, nodes):
-    """Returns the mask of nodes that `nodes` reach over infinite edges alone."""
-    seen = np.zeros(arrays.group.size, dtype=np.bool_)
-    queue = np.empty(arrays.group.size, dtype=np.int64)
+def endless(net, nodes):
+    """Returns the mask of nodes from which infinite edges alone lead to one of `nodes`."""
+    sets, group_of, capacity = net.sets, net.group_of, net.capacity
+    seen = np.zeros(group_of.size, dtype=np.bool_)
+    queue = np.empty(group_of.size, dtype=np.int64)
     head = tail = 0
     for i in range(nodes.size):
-        if not seen[nodes[i]]:
-            seen[nodes[i]] = True
-            queue[tail] = nodes[i]
-            tail += 1
+        seen[nodes[i]] = True
+        queue[tail] = nodes[i]
+        tail += 1
     while head < tail:
         node = queue[head]
         head += 1
-        g = arrays.group[node]
-        at = node - arrays.start[g]
-        for s in range(arrays.out_start[g], arrays.out_start[g + 1]):
-            b = arrays.out_set[s]
-            first = arrays.start[arrays.target[b]]
-            if arrays.kind[b] == DENSE:
-                row = arrays.base[b] + at * arrays.cols[b]
-                for i in range(arrays.cols[b]):
-                    if capacity[row + i] >= INFINITE and not seen[first + i]:
+        g = group_of[node]
+        at = node - net.start[g]
+        for s in range(net.in_start[g], net.in_start[g + 1]):
+            b = net.in_set[s]
+            first = net.start[sets[b, SOURCE]]
+            if sets[b, KIND] == DENSE:
+                row = sets[b, BASE] + at * sets[b, KEYS]
+                for i in range(sets[b, KEYS]):
+                    if capacity[row + i] == np.inf and not seen[first + i]:
                         seen[first + i] = True
                         queue[tail] = first + i
                         tail += 1
             else:
-                k = at - arrays.first[b]
-                if 0 <= k < arrays.size[b] and capacity[arrays.base[b] + k] >= INFINITE:
-                    other = first + at + arrays.shift[b]
+                k = at - sets[b, SHIFT] - sets[b, FIRST]
+                if 0 <= k < sets[b, SIZE] and net.link_capacity[sets[b, BASE] + k - capacity.size] == np.inf:
+                    other = first + at - sets[b, SHIFT]
                     if not seen[other]:
                         seen[other] = True
                         queue[tail] = other
@@ -683,14 +704,22 @@ def endless(arrays, capacity, nodes):
 
 
 @_njit
-def outgoing(arrays, capacity):
-    """Returns the capacity that leaves each node, INFINITE if any of its edges is infinite."""
-    total = np.zeros(arrays.group.size, dtype=np.int64)
-    for b in range(arrays.source.size):
-        first = arrays.start[arrays.source[b]]
-        for k in range(arrays.size[b]):
-            node = first + (k if arrays.kind[b] == DENSE else arrays.first[b] + k)
-            for i in range(arrays.cols[b]):
-                units = capacity[arrays.base[b] + k * arrays.cols[b] + i]
-                total[node] = INFINITE if units >= INFINITE else min(INFINITE, total[node] + units)
+def leaving(net):
+    """Returns the capacity that leaves each node in units, INFINITE if any of its edges is infinite."""
+    total = np.zeros(net.group_of.size, dtype=np.int64)
+    sets = net.sets
+    for b in range(sets.shape[0]):
+        first = net.start[sets[b, SOURCE]]
+        if sets[b, KIND] == DENSE:
+            for q in range(sets[b, SIZE]):
+                row = sets[b, BASE] + q * sets[b, KEYS]
+                for k in range(sets[b, KEYS]):
+                    total[first + k] = min(
+                        INFINITE, total[first + k] + units_of(net.capacity[row + k], net.scale)
+                    )
+        else:
+            for k in range(sets[b, SIZE]):
+                node = first + sets[b, FIRST] + k
+                units = units_of(net.link_capacity[sets[b, BASE] + k - net.capacity.size], net.scale)
+                total[node] = min(INFINITE, total[node] + units)
     return total

@@ -7,9 +7,8 @@ are integers, so that neither the number of threads nor the order of work can ch
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 Progress = Callable[[str, int, int | None], None]
+
+#: One round of one step.
+ONE = np.array([0, 1], dtype=np.int64)
 
 
 def thread_count(threads: int | None) -> int:
@@ -75,8 +77,11 @@ class Solver:
         self.graph: Graph = network._graph
         self.positions = network.positions(target)
         self.threads = thread_count(threads)
-        self._capacity = self.graph.capacity_for(self.positions)
-        self._demand = self._demands(weights)
+        self._net = self.graph.net_for(self.positions)
+        self.targets = np.array(
+            [self.graph.node(network.final, position) for position in self.positions], dtype=np.int64
+        )
+        self.demands = self._demands(weights)
         if groups is None:
             groups = [(index,) for index in range(len(network.players))]
         nodes = [[_node(network, self.graph, index) for index in group] for group in groups]
@@ -86,6 +91,7 @@ class Solver:
         self._members = np.array([node for group in nodes for node in group], dtype=np.int64)
         self._refuse_unbounded(groups)
         self._rooms: SimpleQueue[kernels.Room] = SimpleQueue()
+        self._records = 4 * self.graph.nodes + 1024
 
     # -- values ----------------------------------------------------------------------------------------
 
@@ -96,8 +102,9 @@ class Solver:
     def value(self, coalition: Sequence[int], limit: int = INFINITE) -> int:
         """Returns v(S) in units, or `limit` if it is at least that."""
         chosen = np.asarray(coalition, dtype=np.int64)
-        with self._room() as room:
-            return int(kernels.coalition(*self._problem(room), chosen, limit))
+        gains = np.zeros(1, dtype=np.int64)
+        self._play(ONE, np.array([0, chosen.size]), chosen, gains, limit=limit)
+        return int(gains[0])
 
     def singles(self, progress: Progress | None = None) -> tuple[Ints, Ints]:
         """Returns v({j}) in units and the bottleneck layer of every player, each checked against its cut.
@@ -108,40 +115,63 @@ class Solver:
         units = np.zeros(self.players, dtype=np.int64)
         bottleneck = np.zeros(self.players, dtype=np.int64)
 
-        def work(room: kernels.Room, chosen: Ints) -> None:
-            by_layer = np.zeros(len(self.network.layers) + 2, dtype=np.int64)
-            wrong = kernels.singles(*self._problem(room), chosen, by_layer, units, bottleneck)
-            if wrong >= 0:
+        def work(chosen: Ints) -> None:
+            each = np.arange(chosen.size + 1)
+            found, where = np.zeros(chosen.size, dtype=np.int64), np.zeros(chosen.size, dtype=np.int64)
+            self._play(each, each, chosen, found, cuts=where)
+            if (where < 0).any():
                 raise SolverError(
-                    f"The flow from player {wrong} alone differs from its minimum cut: a defect in attnflow; please "
-                    "report it with the network."
+                    f"The flow from player {chosen[where < 0][0]} alone differs from its minimum cut: a defect in "
+                    "attnflow; please report it with the network."
                 )
+            units[chosen], bottleneck[chosen] = found, where
 
         self._share(work, np.arange(self.players), "single players", progress)
         return units, bottleneck
 
-    def without(self, grand: int, progress: Progress | None = None) -> Ints:
+    def without(self, grand: int, singles: Ints, progress: Progress | None = None) -> Ints:
         """Returns v(N minus j) in units for every player.
 
         A player who sends nothing in one maximum flow is not needed for it: only the others are solved.
+        Players who can send much alone join first, so that few are needed.
+
+        Args:
+            grand: v(N) in units.
+            singles: v({j}) in units.
+            progress: called as work is done.
         """
-        share = np.zeros(self.players, dtype=np.int64)
-        with self._room() as room:
-            kernels.shares(*self._problem(room), share)
         units = np.full(self.players, grand, dtype=np.int64)
+        if self.players == 1:
+            units[:] = 0
+            return units
+        ranking = np.argsort(-singles, kind="stable")
+        ends = 2 ** np.arange(1, self.players.bit_length())
 
-        def work(room: kernels.Room, chosen: Ints) -> None:
-            kernels.without(*self._problem(room), chosen, grand, units)
+        def work(chosen: Ints) -> None:
+            found = np.zeros(chosen.size, dtype=np.int64)
+            for place, j in enumerate(chosen):
+                joining = np.split(ranking[ranking != j], ends - 1)
+                gains = np.zeros(len(joining), dtype=np.int64)
+                steps = np.concatenate([[0], np.cumsum([part.size for part in joining])])
+                rounds = np.array([0, len(joining)])
+                self._play(rounds, steps, np.concatenate(joining), gains, limit=grand)
+                found[place] = gains.sum()
+            units[chosen] = found
 
-        self._share(work, np.flatnonzero(share), "all but one", progress)
+        needed = self._needed(grand, np.split(ranking, ends - 1))
+        self._share(work, needed, "all but one", progress)
         return units
 
     def subsets(self, grand: int, progress: Progress | None = None) -> Ints:
         """Returns v(S) in units for all 2^players coalitions; bit j of the index says that j is in S."""
         units = np.zeros(1 << self.players, dtype=np.int64)
 
-        def work(room: kernels.Room, chosen: Ints) -> None:
-            kernels.subsets(*self._problem(room), chosen[0], chosen[-1] + 1, grand, units)
+        def work(chosen: Ints) -> None:
+            inside = chosen[:, None] >> np.arange(self.players) & 1
+            steps = np.concatenate([[0], np.cumsum(inside.sum(axis=1))])
+            found = np.zeros(chosen.size, dtype=np.int64)
+            self._play(np.arange(chosen.size + 1), steps, np.nonzero(inside)[1], found, limit=grand)
+            units[chosen] = found
 
         self._share(work, np.arange(units.size), "coalitions", progress)
         return units
@@ -159,9 +189,14 @@ class Solver:
         """
         marginal = np.zeros(order.shape, dtype=np.int64)
 
-        def work(room: kernels.Room, chosen: Ints) -> None:
-            part = slice(int(chosen[0]), int(chosen[-1]) + 1)
-            kernels.orders(*self._problem(room), order[part], grand, marginal[part])
+        def work(chosen: Ints) -> None:
+            joining = order[chosen]
+            gains = np.zeros(joining.size, dtype=np.int64)
+            rounds = np.arange(chosen.size + 1) * self.players
+            self._play(rounds, np.arange(joining.size + 1), joining.ravel(), gains, limit=grand)
+            placed = np.zeros(joining.shape, dtype=np.int64)
+            np.put_along_axis(placed, joining, gains.reshape(joining.shape), axis=1)
+            marginal[chosen] = placed
 
         self._share(work, np.arange(len(order)), "orders", progress)
         return marginal
@@ -176,18 +211,25 @@ class Solver:
         Returns:
             The value, the flow on every edge, and the mask of nodes on the players' side of a minimum cut.
         """
-        with self._room() as room:
-            kernels.reset(self.graph.arrays, room, self._demand)
-            for player, units in supply.items():
-                room.supply[self._nodes_of(player)] = units
-            nodes = np.flatnonzero(room.supply)
-            value = int(kernels.augment(self.graph.arrays, self._capacity, room, nodes, limit))
-            kernels.reach(self.graph.arrays, self._capacity, room, nodes)
-            return value, room.flow.copy(), room.level > 0
+        chosen = np.array(sorted(supply), dtype=np.int64)
+        supplies = np.zeros(self.players, dtype=np.int64)
+        supplies[chosen] = [supply[j] for j in chosen.tolist()]
+        gains = np.zeros(1, dtype=np.int64)
+        flow = np.zeros(self.graph.size, dtype=np.int64)
+        seen = np.zeros(self.graph.nodes, dtype=np.bool_)
+
+        def read(room: kernels.Room) -> None:
+            used = room.records[: room.meta[kernels.USED]]
+            flow[used[:, kernels.OF]] = used[:, kernels.FLOW]
+            seen[:] = room.nodes[:, kernels.LABEL] > room.meta[kernels.CLOCK]
+
+        everyone = np.array([0, chosen.size])
+        self._play(ONE, everyone, chosen, gains, limit=limit, supplies=supplies, read=read)
+        return int(gains[0]), flow, seen
 
     def outgoing(self) -> Ints:
         """Returns, in units, the capacity that leaves each player's nodes; INFINITE if any of it is."""
-        leaving = kernels.outgoing(self.graph.arrays, self._capacity)
+        leaving = kernels.leaving(self._net)
         return np.array(
             [
                 min(INFINITE, sum(int(leaving[node]) for node in self._nodes_of(j)))
@@ -198,22 +240,73 @@ class Solver:
 
     # -- inside ----------------------------------------------------------------------------------------
 
-    def _problem(self, room: kernels.Room) -> tuple[Any, ...]:
-        return (self.graph.arrays, self._capacity, room, self._demand, self._member_start, self._members)
+    def _needed(self, grand: int, joining: Sequence[Ints]) -> Ints:
+        """Players that send something in one maximum flow, when players join in these steps."""
+        chosen = np.concatenate(joining)
+        steps = np.concatenate([[0], np.cumsum([part.size for part in joining])])
+        sent = np.zeros(self.graph.nodes, dtype=np.int64)
+
+        def read(room: kernels.Room) -> None:
+            used = room.records[: room.meta[kernels.USED]]
+            np.add.at(sent, used[:, kernels.TAIL], used[:, kernels.FLOW])
+
+        gains = np.zeros(len(joining), dtype=np.int64)
+        self._play(np.array([0, len(joining)]), steps, chosen, gains, limit=grand, read=read)
+        return np.array([j for j in range(self.players) if sent[self._nodes_of(j)].any()], dtype=np.int64)
+
+    def _play(
+        self,
+        rounds: Ints,
+        steps: Ints,
+        chosen: Ints,
+        gains: Ints,
+        *,
+        limit: int = INFINITE,
+        supplies: Ints | None = None,
+        cuts: Ints | None = None,
+        read: Callable[[kernels.Room], None] | None = None,
+    ) -> None:
+        """Plays rounds, see kernels.play, in a larger room where flows need one; `read` sees the last."""
+        try:
+            room = self._rooms.get_nowait()
+        except Empty:
+            room = kernels.make_room(self._net, self._records)
+        first, count = 0, rounds.size - 1
+        while first < count:
+            first = kernels.play(
+                self._net,
+                room,
+                self.targets,
+                self.demands,
+                self._member_start,
+                self._members,
+                np.full(self.players, INFINITE) if supplies is None else supplies,
+                rounds,
+                steps,
+                chosen,
+                first,
+                limit,
+                gains,
+                -1 if cuts is None else len(self.network.layers),
+                np.zeros(0, dtype=np.int64) if cuts is None else cuts,
+            )
+            if first < count:
+                self._records = max(self._records, min(4 * room.records.shape[0], self.graph.size + 2))
+                room = kernels.make_room(self._net, self._records)
+        if read is not None:
+            read(room)
+        self._rooms.put(room)
 
     def _nodes_of(self, player: int) -> Ints:
         return self._members[self._member_start[player] : self._member_start[player + 1]]
 
     def _demands(self, weights: Sequence[float] | None) -> Ints:
-        demand = np.zeros(self.graph.arrays.group.size, dtype=np.int64)
-        nodes = [self.graph.node(self.network.final, position) for position in self.positions]
         if weights is None:
-            demand[nodes] = INFINITE
-            return demand
+            return np.full(self.targets.size, INFINITE, dtype=np.int64)
         share = np.asarray(weights, dtype=np.float64)
-        if share.shape != (len(nodes),):
+        if share.shape != (self.targets.size,):
             raise NetworkError(
-                f"Found {share.size} weights for {len(nodes)} target positions; expected one for each."
+                f"Found {share.size} weights for {self.targets.size} target positions; expected one for each."
             )
         if not np.isfinite(share).all() or share.min() < 0 or abs(share.sum() - 1) > 1e-6:
             raise NetworkError(
@@ -221,38 +314,25 @@ class Solver:
             )
         # no total reaches LARGEST, so that a larger demand is no limit either
         most = np.ldexp(float(LARGEST), -self.graph.exponent)
-        demand[nodes], _ = to_units(np.minimum(share, most), self.graph.exponent)
-        return demand
+        return to_units(np.minimum(share, most), self.graph.exponent)
 
     def _refuse_unbounded(self, groups: Sequence[Sequence[int]]) -> None:
         """Refuses a target node that some player reaches over infinite edges alone."""
-        if not (self._capacity == INFINITE).any():
+        if not np.isinf(self._net.capacity.max(initial=0.0)) and not np.isinf(self._net.link_capacity).any():
             return
+        seen = kernels.endless(self._net, self.targets[self.demands >= INFINITE])
         for number, group in enumerate(groups):
-            seen = kernels.endless(self.graph.arrays, self._capacity, self._nodes_of(number))
-            for position in self.positions:
-                node = self.graph.node(self.network.final, position)
-                if seen[node] and self._demand[node] >= INFINITE:
-                    labels = " ".join(self.network.players[index].label for index in group)
-                    raise NetworkError(
-                        f"Target position {position} is reached from player {labels!r} over infinite edges alone, so "
-                        "its flow is unbounded: give that path a finite capacity."
-                    )
-
-    @contextmanager
-    def _room(self) -> Iterator[kernels.Room]:
-        try:
-            room = self._rooms.get_nowait()
-        except Empty:
-            room = kernels.make_room(self.graph.arrays, self.graph.capacity.size)
-        try:
-            yield room
-        finally:
-            self._rooms.put(room)
+            if seen[self._nodes_of(number)].any():
+                labels = " ".join(self.network.players[index].label for index in group)
+                positions = " ".join(str(position) for position in self.positions)
+                raise NetworkError(
+                    f"Target position {positions} is reached from player {labels!r} over infinite edges alone, so "
+                    "its flow is unbounded: give that path a finite capacity."
+                )
 
     def _share(
         self,
-        work: Callable[[kernels.Room, Ints], None],
+        work: Callable[[Ints], None],
         items: NDArray[Any],
         stage: str,
         progress: Progress | None,
@@ -261,8 +341,7 @@ class Solver:
         chunks = np.array_split(items, min(len(items), max(4 * self.threads, 16))) if len(items) else []
 
         def run(chunk: Ints) -> int:
-            with self._room() as room:
-                work(room, chunk.astype(np.int64))
+            work(chunk.astype(np.int64))
             return len(chunk)
 
         done = 0

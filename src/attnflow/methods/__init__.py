@@ -222,7 +222,7 @@ def _row(method: Method, problem: Problem, out: Sequence[int], bounds: bool, thr
             saturated = _saturated(problem, single)
         if bounds:
             bottleneck = where
-            lower = graph.value(grand - solver.without(grand, problem.progress))
+            lower = graph.value(grand - solver.without(grand, single, problem.progress))
     cost = 0.0
     if out:
         everyone = Solver(

@@ -106,7 +106,9 @@ def test_every_value_a_solver_gives_is_the_same_game(data):
     v = [solver.value([j for j in range(n) if number >> j & 1]) for number in range(1 << n)]
     assert solver.subsets(grand).tolist() == v
     assert solver.singles()[0].tolist() == [v[1 << j] for j in range(n)]
-    assert solver.without(grand, solver.singles()[0]).tolist() == [v[(1 << n) - 1 - (1 << j)] for j in range(n)]
+    assert solver.without(grand, solver.singles()[0]).tolist() == [
+        v[(1 << n) - 1 - (1 << j)] for j in range(n)
+    ]
     order = np.array([data.draw(st.permutations(range(n))) for _ in range(3)])
     joined = np.cumsum(1 << order, axis=1)
     for row, marginal in zip(order, solver.orders(order, grand)):

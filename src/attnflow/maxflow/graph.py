@@ -84,11 +84,16 @@ class Graph:
     def units_for(self, positions: tuple[int, ...]) -> Ints:
         """Capacity of every edge in units, INFINITE for infinite ones, for these target positions."""
         net = self.net_for(positions)
-        return np.concatenate([to_units(net.capacity, self.exponent), to_units(net.link_capacity, self.exponent)])
+        return np.concatenate(
+            [to_units(net.capacity, self.exponent), to_units(net.link_capacity, self.exponent)]
+        )
 
     def ends(self) -> tuple[Ints, Ints]:
         """The node that each edge leaves, and the one it enters."""
-        tails, heads = [np.zeros(0, dtype=np.int64)] * len(self.base), [np.zeros(0, dtype=np.int64)] * len(self.base)
+        tails, heads = (
+            [np.zeros(0, dtype=np.int64)] * len(self.base),
+            [np.zeros(0, dtype=np.int64)] * len(self.base),
+        )
         for b, (source, target, kind, _, keys, first, shift, size, _) in enumerate(self.net.sets.tolist()):
             leave, enter = int(self.start[source]), int(self.start[target])
             if kind == DENSE:
@@ -146,12 +151,14 @@ def lower(network: FlowNetwork) -> Graph:
         sets=sets,
         group_of=np.repeat(np.arange(count), np.diff(start)).astype(np.int64),
         start=start[:-1].copy(),
-        count=np.diff(start),
+        sizes=np.diff(start),
         out_start=out_start,
         out_set=out_set,
         in_start=in_start,
         in_set=in_set,
-        ranking=np.concatenate([first + np.argsort(-out, kind="stable") for first, out in zip(start, leaving)]),
+        ranking=np.concatenate(
+            [first + np.argsort(-out, kind="stable") for first, out in zip(start, leaving)]
+        ),
     )
     own_edges = None
     if network.own is not None:

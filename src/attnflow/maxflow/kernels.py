@@ -53,7 +53,7 @@ class Net(NamedTuple):
         sets: `[blocks and links, 9]`, see the column names.
         group_of: `[nodes]`, group of each node.
         start: `[groups]`, first node of each group.
-        count: `[groups]`, its number of nodes.
+        sizes: `[groups]`, its number of nodes.
         out_start: `[groups + 1]`, into `out_set`: blocks and links that leave each group.
         out_set: their numbers.
         in_start: `[groups + 1]`, into `in_set`: blocks and links that enter each group.
@@ -68,7 +68,7 @@ class Net(NamedTuple):
     sets: Ints
     group_of: Ints
     start: Ints
-    count: Ints
+    sizes: Ints
     out_start: Ints
     out_set: Ints
     in_start: Ints
@@ -110,7 +110,7 @@ def make_room(net: Net, records: int) -> Room:
     slots = np.zeros((count, 2), dtype=np.int64)
     slots[:, NODE] = net.ranking
     groups = np.zeros((net.start.size, 7), dtype=np.int64)
-    groups[:, START], groups[:, COUNT] = net.start, net.count
+    groups[:, START], groups[:, COUNT] = net.start, net.sizes
     return Room(
         groups=groups,
         nodes=nodes,
@@ -521,7 +521,9 @@ def _augment(net, room, sources, targets, limit):
         found = _search(net, room, sources, targets.size)
         if found == 0:
             break
-        if found == room.meta[CLOCK] + 2:  # a target next to a source: its neighbours were given supply in vain
+        if (
+            found == room.meta[CLOCK] + 2
+        ):  # a target next to a source: its neighbours were given supply in vain
             for i in range(nodes.shape[0]):
                 if nodes[i, LABEL] == found:
                     nodes[i, ARC_SET], nodes[i, ARC_AT] = 0, -1

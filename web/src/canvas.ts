@@ -24,14 +24,14 @@ export function textWidth(text: string, size: number, font: string, weight = 400
 }
 
 /** `text`, or as much of its beginning as fits with an ellipsis behind it. */
-export function shortened(text: string, most: number, size: number, font: string): string {
-  if (textWidth(text, size, font) <= most) return text;
+export function shortened(text: string, most: number, size: number, font: string, weight = 400): string {
+  if (textWidth(text, size, font, weight) <= most) return text;
   const signs = [...text];
   let low = 0;
   let high = signs.length;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (textWidth(`${signs.slice(0, middle).join("")}…`, size, font) <= most) low = middle;
+    if (textWidth(`${signs.slice(0, middle).join("")}…`, size, font, weight) <= most) low = middle;
     else high = middle - 1;
   }
   return `${signs.slice(0, low).join("")}…`;

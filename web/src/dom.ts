@@ -42,7 +42,7 @@ export function choice(
   value: string,
   change: (value: string) => void,
 ): { element: HTMLLabelElement; set(value: string): void } {
-  const select = h("select", { autocomplete: "off" }, ...options.map(([key, text]) => h("option", { value: key }, text)));
+  const select = h("select", { autocomplete: "off", "aria-label": label }, ...options.map(([key, text]) => h("option", { value: key }, text)));
   select.value = value;
   select.addEventListener("change", () => change(select.value));
   return {

@@ -58,7 +58,7 @@ export function flowPanel(view: View, tip: Tip): Panel {
   const note = h("p", { class: "note" });
   const count = h("output", { class: "count" });
   const legend = h("ul", { class: "legend", "aria-label": "Legend" });
-  const slider = h("input", { type: "range", min: 0, max: 1, step: 0.005, autocomplete: "off" });
+  const slider = h("input", { type: "range", "aria-label": "Hide ribbons below", min: 0, max: 1, step: 0.005, autocomplete: "off" });
   const sliderText = h("span", { class: "amount" });
   const sliderLabel = h("label", { class: "choice" }, h("span", {}, "Hide below"), slider, sliderText);
   const layers = h("div", { class: "layers", role: "group", "aria-label": "Layers shown" });
@@ -146,7 +146,8 @@ export function flowPanel(view: View, tip: Tip): Panel {
   function space(): { width: number; label: number; end: number } {
     const { font } = view.colours;
     const stacks = graph ? stacksOf(graph).length : 1;
-    const widest = Math.max(...payload.players.map((player) => textWidth(player.label, 13, font)), 20);
+    const names = [...payload.players.map((player) => player.label), ...payload.sequences.flatMap((some) => some.tokens.map((token) => token.label))];
+    const widest = Math.max(...names.map((name) => textWidth(name, 13, font)), 20);
     const label = Math.min(widest + 14, width < 600 ? 92 / stacks + 18 : 170);
     const end = Math.min(textWidth(view.target.name, 13, font, 600) + 18, width < 600 ? 74 : 150);
     return { width, label: Math.max(label, 40), end: Math.max(end, 30) };
@@ -325,7 +326,7 @@ export function flowPanel(view: View, tip: Tip): Panel {
     ribbon.kind === "closure" ? from.closure : ribbon.kind === "cross" ? from.cross : ribbon.same ? from.residual : from.attention;
 
   function ribbonShapes(from: Colours): Shape[] {
-    return drawn.map((ribbon): Shape => shapeOf(ribbon, ribbon.width, colourOf(ribbon, from), ribbon.same ? 0.32 : 0.46));
+    return drawn.map((ribbon): Shape => shapeOf(ribbon, ribbon.width, colourOf(ribbon, from), ribbon.same ? 0.32 : ribbon.loop ? 0.36 : 0.46));
   }
 
   function shapeOf(ribbon: Ribbon, wide: number, fill: string, alpha: number): Shape {
@@ -360,7 +361,7 @@ export function flowPanel(view: View, tip: Tip): Panel {
       const row = at.rows[label.row]!;
       const mine = row.player !== null && (row.player === view.state.player || (hovered !== null && "player" in hovered && hovered.player === row.player));
       shapes.push({
-        kind: "text", x: label.x, y: label.y, text: shortened(row.label, label.space, label.size, from.font), size: label.size, anchor: "end",
+        kind: "text", x: label.x, y: label.y, text: shortened(row.label, label.space, label.size, from.font, mine ? 700 : 400), size: label.size, anchor: "end",
         fill: (row.quiet || !carrying.has(label.row)) && !mine ? from.soft : from.ink, weight: mine ? 700 : 400, halo: from.ground,
       });
     }
@@ -390,11 +391,15 @@ export function flowPanel(view: View, tip: Tip): Panel {
     if (ends.length === 0) return [];
     const best = ends.reduce((one, other) => (other.through > one.through ? other : one));
     const x = best.x + NODE + 7 + (at.ribbons.some((ribbon) => ribbon.loop) ? 20 : 0);
-    const text = shortened(view.target.name, at.width - x - 2, 13, from.font);
-    const shapes: Shape[] = ends.map((box) => ({
-      kind: "rect", x: box.x + NODE + 2, y: box.y - Math.max(box.height, 4) / 2, width: 2.5, height: Math.max(box.height, 4), fill: from.lit,
+    const text = shortened(view.target.name, at.width - x - 2, 13, from.font, 600);
+    // Of many positions together the name stands in their middle, beside one line.
+    const [top, bottom] = [Math.min(...ends.map((box) => box.y - box.height / 2)), Math.max(...ends.map((box) => box.y + box.height / 2))];
+    const many = ends.length > 3;
+    const marks = many ? [{ y: (top + bottom) / 2, height: bottom - top }] : ends;
+    const shapes: Shape[] = marks.map(({ y, height }) => ({
+      kind: "rect", x: best.x + NODE + 2, y: y - Math.max(height, 4) / 2, width: 2.5, height: Math.max(height, 4), fill: from.lit,
     }));
-    return [...shapes, { kind: "text", x, y: best.y, text, size: 13, anchor: "start", fill: from.ink, weight: 600, halo: from.ground }];
+    return [...shapes, { kind: "text", x, y: many ? (top + bottom) / 2 : best.y, text, size: 13, anchor: "start", fill: from.ink, weight: 600, halo: from.ground }];
   }
 
   /** A dashed line per gap through the middles of the ribbons that cross the cut, and a tick on each. */

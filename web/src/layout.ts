@@ -206,9 +206,9 @@ export function layOut(graph: Graph, flow: Flow, rows: readonly Row[], groups: r
     }
   });
 
-  // Loops run back below the rows, the widest nearest to them.
+  // Loops run back below the rows, nested so that none crosses another: the lowest row's innermost.
   let bottom = TOP + height + BOTTOM;
-  const loops = ribbons.filter((ribbon) => ribbon.kind === "closure").sort((one, two) => two.width - one.width);
+  const loops = ribbons.filter((ribbon) => ribbon.kind === "closure").sort((one, two) => two.y0 - one.y0);
   const needed = sum(loops, (ribbon) => ribbon.width + 2);
   const squeeze = Math.min(1, LOOPS / Math.max(needed, 1));
   let depth = 0;

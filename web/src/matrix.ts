@@ -89,7 +89,7 @@ export function matrixPanel(view: View, tip: Tip): Panel {
   function arrange(): void {
     if (width === 0) return;
     const { font } = view.colours;
-    const widest = Math.max(...Array.from({ length: Math.min(count, 400) }, (_, row) => textWidth(name(row), 12, font)));
+    const widest = Math.max(...Array.from({ length: Math.min(count, 400) }, (_, row) => textWidth(name(row), 12, font, 700)));
     const left = Math.min(widest + 12, Math.max(width * 0.28, 60));
     const room = width - left - 4;
     const columns = runs(payload.order, Math.floor(room / LEAST_WIDTH));
@@ -146,7 +146,7 @@ export function matrixPanel(view: View, tip: Tip): Panel {
       const y = top + r * line;
       if (r === selected || (r % rowStep === 0 && Math.abs(r - selected) * line >= 13))
         shapes.push({
-          kind: "text", x: left - 6, y: y + line / 2, text: shortened(name(row[0]!), left - 10, 12, from.font), size: 12, anchor: "end",
+          kind: "text", x: left - 6, y: y + line / 2, text: shortened(name(row[0]!), left - 8, 12, from.font, r === selected ? 700 : 400), size: 12, anchor: "end",
           fill: r === selected ? from.ink : from.soft, weight: r === selected ? 700 : 400,
         });
       columns.forEach((column, c) => {

@@ -132,7 +132,7 @@ export function mount(element: HTMLElement, data: unknown, options: MountOptions
       group("Target", targets.map((target) => target.name), targets.map((target) => target.place), () => made.state.target, (target) => made.set({ target })),
     ];
     const title = h("p", { class: "target" });
-    const pinned = h("p", { class: "pinned" });
+    const pinned = h("p", { class: "pin" });
     const sentences = h("ul", { class: "sentences" });
     element.append(title, sentences, pinned);
     const update = (): void => {

@@ -15,6 +15,23 @@ export interface Player {
   role: string | null;
   turn: number | null;
   span: [number, number] | null;
+  /** Index of the picture or clip that it is a part of; its patches by row and column; its stretch in seconds. */
+  medium: number | null;
+  patches: [number, number][];
+  time: [number, number] | null;
+}
+
+export interface Medium {
+  kind: "image" | "audio";
+  name: string;
+  /** Rows and columns of patches, which cover the image exactly. Of a spectrogram row 0 is the lowest band. */
+  grid: [number, number] | null;
+  /** Height and width in pixels, as the model saw it. */
+  size: [number, number] | null;
+  /** The picture as a data address. */
+  image: string | null;
+  duration: number | null;
+  envelope: number[] | null;
 }
 
 export interface Target {
@@ -132,6 +149,7 @@ export interface Payload {
   players: Player[];
   order: number[];
   excluded: Player[];
+  media: Medium[];
   sequences: Sequence[];
   passage: PassageBlock[];
   targets: Target[];

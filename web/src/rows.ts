@@ -55,7 +55,7 @@ export function joinRows(rows: readonly Row[], flow: Flow, most: number, always:
     if (node.stack === stack) peak.set(node.position, Math.max(peak.get(node.position) ?? 0, node.through));
   const weight = rows.map((row) => Math.max(...row.positions.map((position) => peak.get(position) ?? 0)));
   const ranked = rows.map((_, index) => index).sort((a, b) => weight[b]! - weight[a]! || a - b);
-  const kept = new Set(ranked.slice(0, most));
+  const kept = new Set(ranked.slice(0, most).filter((index) => weight[index]! > 0));
   rows.forEach((row, index) => {
     if (always(row)) kept.add(index);
   });
@@ -65,7 +65,7 @@ export function joinRows(rows: readonly Row[], flow: Flow, most: number, always:
     if (run.length === 1) found.push(run[0]!);
     else if (run.length > 1) {
       const positions = run.flatMap((row) => row.positions);
-      found.push({ stack, positions, label: `… ${run.length} tokens`, player: null, joined: true, quiet: true });
+      found.push({ stack, positions, label: `${run.length} more`, player: null, joined: true, quiet: true });
     }
     run = [];
   };

@@ -124,6 +124,13 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene, font: str
   context.globalAlpha = 1;
 }
 
+/** The same shape elsewhere. */
+export function moved(shape: Shape, dx: number, dy: number): Shape {
+  if (shape.kind === "path") return { ...shape, points: shape.points.map(([x, y]) => [x + dx, y + dy]) };
+  if (shape.kind === "ribbon") return { ...shape, x0: shape.x0 + dx, x1: shape.x1 + dx, y0: shape.y0 + dy, y1: shape.y1 + dy };
+  return { ...shape, x: shape.x + dx, y: shape.y + dy };
+}
+
 const ESCAPES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 
 /** Text for SVG content or attributes. */

@@ -2,10 +2,11 @@
 import { scaleLinear } from "d3-scale";
 import { check, choice, h } from "./dom.ts";
 import { type Fact, facts, spoken } from "./facts.ts";
+import { type MediumView, mediumView } from "./media.ts";
 import { single } from "./numbers.ts";
 import type { Result } from "./payload.ts";
 import { savePng, saveSvg } from "./saving.ts";
-import type { Scene, Shape } from "./scene.ts";
+import { moved, type Scene, type Shape } from "./scene.ts";
 import { type Dim, fraction, isDim, most } from "./shading.ts";
 import { shade } from "./theme.ts";
 import type { Tip } from "./tip.ts";
@@ -20,6 +21,7 @@ interface Strip {
   element: HTMLElement;
   key: HTMLElement;
   tokens: HTMLElement[];
+  media: MediumView[];
 }
 
 export function tokensPanel(view: View, tip: Tip): Panel {
@@ -42,7 +44,7 @@ export function tokensPanel(view: View, tip: Tip): Panel {
     controls.append(
       check("Bounds as whiskers", view.state.bounds, (on) => view.set({ bounds: on }), "The least and the largest share of every token, and its score."),
     );
-  const scene = (): Scene => picture(view, place);
+  const scene = (): Scene => picture(view, place, strips.flatMap((one) => one.media));
   controls.append(
     h(
       "span",
@@ -60,17 +62,21 @@ export function tokensPanel(view: View, tip: Tip): Panel {
     const key = h("div", { class: "key" });
     const tokens: HTMLElement[] = [];
     const several = payload.results.length > 1;
+    const media = payload.media.map((_, at) => mediumView(view, tip, at, result));
     const blocks = payload.passage.flatMap((block) => {
       const text = h("p", { lang: "", dir: "auto" });
       for (const piece of block.pieces) {
+        // What stands in a picture or clip is shown there.
+        if (piece.player !== null && payload.players[piece.player]!.medium !== null) continue;
         if (piece.player === null) {
           text.append(piece.excluded ? h("s", { class: "excluded" }, piece.text) : piece.text);
           continue;
         }
-        const token = h("span", { class: "token", "data-player": piece.player, role: "button", tabindex: -1 }, h("span", { class: "word" }, piece.text));
+        const token = h("span", { class: "token", "data-player": piece.player, role: "button", tabindex: -1, "aria-label": piece.text.trim() ? null : payload.players[piece.player]!.label }, h("span", { class: "word" }, piece.text));
         tokens.push(token);
         text.append(token);
       }
+      if (text.textContent?.trim() === "") return [];
       return block.label === null ? [text] : [h("h3", {}, block.label), text];
     });
     if (tokens[0]) tokens[0].tabIndex = 0;
@@ -78,7 +84,11 @@ export function tokensPanel(view: View, tip: Tip): Panel {
       ? h("button", { type: "button", class: "name", onclick: () => view.set({ result: index }) }, result.name)
       : null;
     const passage = h("div", { class: "passage", role: "group", "aria-label": several ? `Text, shaded by ${result.name}` : "Text, shaded by score" }, ...blocks);
-    const found: Strip = { index, result, element: h("div", { class: "strip" }, h("div", { class: "head" }, name, key), passage), key, tokens };
+    const figures = media.map((one, at) =>
+      h("figure", { class: payload.media[at]!.kind }, one.element, media.length > 1 ? h("figcaption", {}, payload.media[at]!.name) : null),
+    );
+    const body = h("div", { class: "strip" }, h("div", { class: "head" }, name, key), figures.length > 0 && h("div", { class: "media" }, ...figures), blocks.length > 0 && passage);
+    const found: Strip = { index, result, element: body, key, tokens, media };
     passage.addEventListener("pointerover", (event) => hover(found, event));
     passage.addEventListener("pointerout", (event) => {
       if (!(event.relatedTarget instanceof Node && passage.contains(event.relatedTarget))) quiet();
@@ -167,6 +177,7 @@ export function tokensPanel(view: View, tip: Tip): Panel {
         token.setAttribute("aria-pressed", String(j === pinned));
         whisker(token, one.result, row, j, reach);
       }
+      for (const medium of one.media) medium.refresh();
       legend(one, end, reach);
     }
   }
@@ -203,12 +214,17 @@ export function tokensPanel(view: View, tip: Tip): Panel {
     light: (player) => {
       for (const one of strips)
         for (const token of one.tokens) token.classList.toggle("lit", player !== null && Number(token.dataset["player"]) === player);
+      for (const one of strips) for (const medium of one.media) medium.light(player);
+    },
+    repaint: () => shadeAll(),
+    destroy: () => {
+      for (const one of strips) for (const medium of one.media) medium.destroy();
     },
   };
 }
 
 /** The running text as it stands on the screen, as shapes. */
-function picture(view: View, place: HTMLElement): Scene {
+function picture(view: View, place: HTMLElement, media: readonly MediumView[]): Scene {
   const from = view.colours;
   const area = place.getBoundingClientRect();
   const shapes: Shape[] = [];
@@ -240,14 +256,12 @@ function picture(view: View, place: HTMLElement): Scene {
     for (const child of node.childNodes) walk(child, { fill: css.color, size: Number.parseFloat(css.fontSize), weight: Number(css.fontWeight) || 400 });
   };
   walk(place, { fill: from.ink, size: 16, weight: 400 });
-  const pad = 12;
-  for (const shape of shapes) {
-    if ("x" in shape) {
-      shape.x += pad;
-      shape.y += pad;
-    }
+  for (const medium of media) {
+    const box = medium.element.getBoundingClientRect();
+    shapes.push(...medium.scene().shapes.map((shape) => moved(shape, box.left - area.left, box.top - area.top)));
   }
-  return { width: area.width + 2 * pad, height: area.height + 2 * pad, shapes };
+  const pad = 12;
+  return { width: area.width + 2 * pad, height: area.height + 2 * pad, shapes: shapes.map((shape) => moved(shape, pad, pad)) };
 }
 
 /** A text node cut where its lines break. */

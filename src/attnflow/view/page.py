@@ -30,7 +30,7 @@ script-src '$script_hash'; img-src data: blob:; base-uri 'none'; form-action 'no
 <style>:root { color-scheme: light dark } body { margin: 0 }</style>
 </head>
 <body>
-<div class="attnflow-page"></div>
+<main></main>
 <script type="application/json" data-attnflow="page">$data</script>
 <noscript>$fragment</noscript>
 <script type="module">$script</script>

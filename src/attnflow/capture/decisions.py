@@ -9,6 +9,8 @@ from typing import Any
 import torch
 
 from attnflow.capture.generation import Course
+from attnflow.capture.outcomes import find_logits, finds_objects, spells
+from attnflow.capture.pooling import Pooled
 from attnflow.capture.tokens import pieces
 from attnflow.errors import CaptureError
 from attnflow.trace import Architecture, Decision, Token
@@ -23,7 +25,7 @@ class Ending:
         tokens: one per position.
         ids: one per position, or None if positions are not ids.
         course: what a decoder read and decided; None for an encoder.
-        pooled: positions that a classifier reads, or None if there is none.
+        pooled: what a classifier, or the vector of an embedding model, reads; None if there is neither.
         text: the text that tokens' spans refer to, or None.
     """
 
@@ -31,25 +33,8 @@ class Ending:
     tokens: tuple[Token, ...]
     ids: tuple[int, ...] | None
     course: Course | None = None
-    pooled: tuple[int, ...] | None = None
+    pooled: Pooled | None = None
     text: str | None = None
-
-
-def find_logits(outputs: Any) -> torch.Tensor | None:
-    """The logits of a pass, whatever the family calls them; None for a model without head."""
-    for name in ("logits", "prediction_logits"):
-        found: torch.Tensor | None = getattr(outputs, name, None)
-        if torch.is_tensor(found):
-            return found
-    return None
-
-
-def is_pooled(model: Any, outputs: Any, size: int) -> bool:
-    """Whether the output is one vector of class logits for the whole input, not one logit per position."""
-    logits = find_logits(outputs)
-    if logits is None or logits.ndim != 2:
-        return False
-    return bool(logits.shape[1] != size or size == getattr(model.config, "num_labels", None))
 
 
 def decide(
@@ -68,11 +53,15 @@ def decide(
         The decisions, and one label or None per position (empty if nothing is known).
     """
     logits = find_logits(outputs)
-    if ending.pooled is not None and logits is not None:
-        return _class(model, logits[0].float(), ending)
+    if ending.pooled is not None and logits is not None and logits.ndim == 2:
+        return _class(model, logits[0].float(), ending.pooled, len(ending.tokens))
+    if logits is not None and finds_objects(outputs):
+        return _objects(model, logits[0].float(), ending)
     if logits is not None and logits.ndim == 3:
         rows = logits[0] if keep is None else logits[0][list(keep)]
         if rows.shape[0] == len(ending.tokens):
+            if spells(model, rows):
+                return _letters(model, tokenizer, rows.float())
             if not is_language(model, rows):
                 return _labels(model, rows, ending)
             if ending.architecture == "encoder":
@@ -81,8 +70,10 @@ def decide(
     start, end = getattr(outputs, "start_logits", None), getattr(outputs, "end_logits", None)
     if start is not None and end is not None and start.ndim == 2:
         return _answer(start[0], end[0], ending, keep)
+    if ending.pooled is not None:
+        return (Decision(ending.pooled.positions, weights=_weights(ending.pooled)),), ()
     if ending.architecture == "encoder":
-        return (Decision((0,)),), ()
+        return (_of_all(ending),), ()
     return _next_tokens(tokenizer, None, ending)
 
 
@@ -94,16 +85,86 @@ def is_language(model: Any, rows: torch.Tensor) -> bool:
     return bool(rows.shape[-1] == vocabulary != labels)
 
 
+def _of_all(ending: Ending) -> Decision:
+    """What stands for the whole input of an encoder without head: its first position, or the mean of all.
+
+    The mean (ours) is for pictures and sound to which no position is added that could stand for them.
+    """
+    placed = [index for index, token in enumerate(ending.tokens) if not token.special]
+    if ending.ids is not None or ending.tokens[0].special or not placed or ending.tokens[0].medium is None:
+        return Decision((0,))
+    return Decision(tuple(placed), weights=_weights(Pooled(tuple(placed))))
+
+
+def _weights(pooled: Pooled) -> tuple[float, ...] | None:
+    count = len(pooled.positions)
+    if count == 1:
+        return None
+    return pooled.weights or tuple(1 / count for _ in pooled.positions)
+
+
 def _class(
-    model: Any, logits: torch.Tensor, ending: Ending
+    model: Any, logits: torch.Tensor, pooled: Pooled, size: int
 ) -> tuple[tuple[Decision, ...], tuple[str | None, ...]]:
-    positions = ending.pooled or ()
     best, probability = _best_class(model, logits)
     label = class_label(model, best)
-    count = len(positions)
-    weights = tuple(1 / count for _ in positions) if count > 1 else None
-    decides = tuple(label if index in positions else None for index in range(len(ending.tokens)))
-    return (Decision(positions, label, weights, probability, best),), decides
+    decides = tuple(label if index in pooled.positions else None for index in range(size))
+    return (Decision(pooled.positions, label, _weights(pooled), probability, best),), decides
+
+
+def _objects(
+    model: Any, rows: torch.Tensor, ending: Ending
+) -> tuple[tuple[Decision, ...], tuple[str | None, ...]]:
+    """Detected objects: one decision for each query whose class is an object, else for the nearest to one.
+
+    Queries are the last positions. Classes are a softmax with "no object" behind them, or a sigmoid each.
+    """
+    count = len(getattr(model.config, "id2label", None) or {})
+    first = len(ending.tokens) - rows.shape[0]
+    if first < 0:
+        return (Decision((0,)),), ()
+    exclusive = rows.shape[1] == count + 1
+    chances = (rows.softmax(-1) if exclusive else rows.sigmoid())[:, :count]
+    found = [
+        (query, int(row.argmax()), float(row.max()))
+        for query, row in enumerate(chances)
+        if (int(rows[query].argmax()) < count if exclusive else float(row.max()) > 0.5)
+    ]
+    if not found:
+        query = int(chances.max(-1).values.argmax())
+        found = [(query, int(chances[query].argmax()), float(chances[query].max()))]
+    labels: list[str | None] = [None] * len(ending.tokens)
+    for query, best, _ in found:
+        labels[first + query] = class_label(model, best)
+    return tuple(
+        Decision((first + query,), class_label(model, best), None, chance, best)
+        for query, best, chance in found
+    ), tuple(labels)
+
+
+def _letters(
+    model: Any, tokenizer: Any, rows: torch.Tensor
+) -> tuple[tuple[Decision, ...], tuple[str | None, ...]]:
+    """What is spelled: neighbours that decide the same letter are one, decided where it is likeliest."""
+    blank = getattr(model.config, "pad_token_id", None)
+    blank = 0 if blank is None else int(blank)
+    chances, best = rows.softmax(-1), rows.argmax(-1).tolist()
+    decides = tuple(None if id == blank else pieces(tokenizer, [id])[0] for id in best)
+    decisions, start = [], 0
+    for index in range(1, len(best) + 1):
+        if index < len(best) and best[index] == best[start]:
+            continue
+        if best[start] != blank:
+            at = start + int(chances[start:index, best[start]].argmax())
+            chance = float(chances[at, best[start]])
+            decisions.append(Decision((at,), decides[at], None, chance, best[start]))
+        start = index
+    if not decisions:  # nothing was heard: where a letter came nearest
+        rest = chances.clone()
+        rest[:, blank] = 0
+        at, id = divmod(int(rest.argmax()), rest.shape[1])
+        decisions.append(Decision((at,), pieces(tokenizer, [id])[0], None, float(rest[at, id]), id))
+    return tuple(decisions), decides
 
 
 def _best_class(model: Any, logits: torch.Tensor) -> tuple[int, float | None]:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from attnflow.capture.arrangement import arranged, of_one_output
-from attnflow.capture.decisions import Ending, decide, is_pooled
+from attnflow.capture.decisions import Ending, decide
 from attnflow.capture.generation import (
     Course,
     Wish,
@@ -35,10 +35,11 @@ from attnflow.capture.layers import Stacks, by_side, encoder_decoder_stacks, has
 from attnflow.capture.line import line_to, parse_steps
 from attnflow.capture.loading import load_model
 from attnflow.capture.norms import Norms
+from attnflow.capture.outcomes import find_logits, find_vector, is_pooled
 from attnflow.capture.outputs import Output, Question, ask
 from attnflow.capture.patches import special
 from attnflow.capture.places import place_positions, place_within
-from attnflow.capture.pooling import by_rule, probed
+from attnflow.capture.pooling import Pooled, by_rule, probed
 from attnflow.capture.provenance import provenance
 from attnflow.capture.records import RECORDS, parse_heads, parse_records
 from attnflow.capture.stacks import of_prediction
@@ -267,7 +268,7 @@ def _run_single(
             tokens += tuple(replace(token, turn=turn, role=role) for token in more)
     if not wish.continues:
         course = Course(course.given, size)
-    pooled = _pooled(model, outputs, tensors, recorder, architecture, padded, ids, prompt.keep)
+    pooled = _pooled(model, outputs, tensors, stacks, architecture, padded, ids, prompt.keep)
     kept_ids = None if ids is None else _cropped(ids, prompt.keep)
     ending = Ending(
         architecture, tokens, kept_ids, course if architecture == "decoder" else None, pooled, text
@@ -321,7 +322,7 @@ def _run_encoder_decoder(
         given = _cropped(given, kept)
         target = tokens_of_ids(tokenizer, given, generated_from=course.prompt)
     pooled = _pooled(
-        model, outputs, tensors, recorder, "encoder-decoder", stacks.padded[1] or m, prompt.ids, kept
+        model, outputs, tensors, stacks, "encoder-decoder", stacks.padded[1] or m, prompt.ids, kept
     )
     ending = Ending("encoder-decoder", target, given, course, pooled, prompt.text)
     crops = {"encoder": (prompt.keep, prompt.keep), "decoder": (kept, kept), "cross": (kept, prompt.keep)}
@@ -332,24 +333,27 @@ def _pooled(
     model: Any,
     outputs: Any,
     tensors: dict[str, Any],
-    recorder: Recorder,
+    stacks: Stacks,
     architecture: Architecture,
     size: int,
     ids: Sequence[int] | None,
     keep: Sequence[int] | None,
-) -> tuple[int, ...] | None:
-    """Positions that a classifier reads, after cropping; None for any other model."""
-    if not is_pooled(model, outputs, size):
+) -> Pooled | None:
+    """What a classifier or an embedding model reads, after cropping; None for any other model."""
+    pooled = is_pooled(model, outputs, size)
+    # A text encoder's pooler reads its first position, and that is the default target of one without head.
+    plain = architecture == "encoder" and ids is not None
+    if not pooled and (plain or find_logits(outputs) is not None or find_vector(outputs) is None):
         return None
-    found = probed(model, tensors, len(recorder.reports))
-    positions = by_rule(model, architecture, size, ids) if found is None else found
-    if keep is None:
-        return positions
-    place = {position: index for index, position in enumerate(keep)}
-    kept = tuple(place[position] for position in positions if position in place)
-    if not kept:
+    last = max(call for calls in stacks.calls.values() for call in calls if call is not None)
+    found = probed(model, tensors, last)
+    if found is None and not pooled:
+        return None
+    read = Pooled(by_rule(model, architecture, size, ids)) if found is None else found
+    kept = read.cropped(keep)
+    if kept is None:
         raise InputError(
-            f"{type(model).__name__} reads its class at position {positions[0]}, which is padding: pad on "
+            f"{type(model).__name__} reads its class at position {read.positions[0]}, which is padding: pad on "
             "the other side."
         )
     return kept

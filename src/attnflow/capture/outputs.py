@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
-from attnflow.capture.decisions import Ending, class_label, find_logits, following, is_language
+from attnflow.capture.decisions import Ending, class_label, following, is_language
 from attnflow.capture.inputs import encode
+from attnflow.capture.outcomes import find_logits
 from attnflow.capture.tokens import pieces
 from attnflow.errors import CaptureError, OptionError
 from attnflow.trace import Decision

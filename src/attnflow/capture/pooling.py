@@ -1,50 +1,102 @@
-"""Which positions a classification head reads.
+"""Which positions a classification head, or the one vector of an embedding model, reads.
 
 After the last attention layer every position goes its own way until the head picks or mixes some. So the
-positions it reads are those at which the logit has a gradient with respect to that layer's output. Where that
-gradient says nothing, the rules that transformers' heads follow stand in.
+positions it reads are those at which the output has a gradient with respect to that layer's output; a head that mixes
+them by attention of its own (SigLIP) says how much of each. Where there is no such gradient, the rules that
+transformers' heads follow stand in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
-from attnflow.capture.decisions import find_logits
 from attnflow.capture.interface import Recorder, run_listening
+from attnflow.capture.outcomes import find_logits, find_vector
 from attnflow.capture.records import Heads
 from attnflow.errors import CaptureError
 
 
-def probed(model: Any, tensors: dict[str, Any], calls: int) -> tuple[int, ...] | None:
+@dataclass(frozen=True)
+class Pooled:
+    """What a head reads.
+
+    Attributes:
+        positions: positions of the last group.
+        weights: how much of each, summing to 1; None for equal parts.
+    """
+
+    positions: tuple[int, ...]
+    weights: tuple[float, ...] | None = None
+
+    def cropped(self, keep: Sequence[int] | None) -> Pooled | None:
+        """The same where only the positions `keep` are left; None if none of them is."""
+        if keep is None:
+            return self
+        place = {position: index for index, position in enumerate(keep)}
+        left = [index for index, position in enumerate(self.positions) if position in place]
+        weights = None
+        if self.weights is not None:
+            total = sum(self.weights[index] for index in left)
+            weights = tuple(self.weights[index] / total for index in left) if total > 0 else None
+        return Pooled(tuple(place[self.positions[index]] for index in left), weights) if left else None
+
+
+def probed(model: Any, tensors: dict[str, Any], last: int) -> Pooled | None:
     """Finds the pooled positions by one more pass, with gradients from the last attention layer on.
 
     Args:
-        model: a classifier, inside `as_found`.
+        model: a classifier or embedding model, inside `as_found`.
         tensors: its inputs.
-        calls: number of attention layers of a pass.
+        last: number of the call of the last attention layer.
 
     Returns:
-        Positions of the last group, padding counted; None if the gradient says nothing.
+        What it reads, padding counted; None if the gradient says nothing.
     """
-    import numpy as np
-
     if any(part.is_inference() for part in model.parameters()):  # autograd cannot use such weights
         return None
-    recorder = Recorder(model, lambda sight, heads: np.empty((0, 0)), Heads("mean"), probe=calls - 1)
-    with torch.no_grad():
+    recorder = Recorder(model, lambda sight, heads: np.empty((0, 0)), Heads("mean"), probe=last)
+    rows: list[torch.Tensor] = []
+    with torch.no_grad(), _pooling_heads(model, rows):
         outputs = run_listening(model, tensors, recorder)
-        logits, leaf = find_logits(outputs), recorder.probed
-        if logits is None or leaf is None or not logits.requires_grad:
+        logits: Any = find_logits(outputs)
+        leaf = recorder.probed
+        vector: Any = find_vector(outputs)
+        asked = vector if logits is None or logits.ndim != 2 else logits
+        if asked is None or leaf is None or not asked.requires_grad:
             return None
-        best = logits[0, int(logits[0].argmax())]
+        best = asked[0].square().sum() if asked is vector else asked[0, int(asked[0].argmax())]
         (gradient,) = torch.autograd.grad(best, leaf, allow_unused=True)
     if gradient is None:
         return None
     strength = gradient.reshape(-1, *gradient.shape[-2:]).abs().sum((0, 2))  # over heads and width
-    return tuple(int(index) for index in torch.nonzero(strength).flatten()) or None
+    positions = tuple(int(index) for index in torch.nonzero(strength).flatten())
+    mixed = [row for row in rows if row.numel() == len(positions) == strength.numel()]
+    if mixed:
+        row = mixed[-1].double()
+        return Pooled(positions, tuple((row / row.sum()).tolist()))
+    return Pooled(positions) if positions else None
+
+
+@contextlib.contextmanager
+def _pooling_heads(model: Any, rows: list[torch.Tensor]) -> Iterator[None]:
+    """Keeps the weights of attention that reads all positions with one query: `[keys]`, the mean over heads."""
+
+    def note(module: Any, args: Any, output: Any) -> None:
+        weights: Any = output[1] if isinstance(output, tuple) and len(output) > 1 else None
+        if torch.is_tensor(weights) and weights.ndim == 3 and weights.shape[:2] == (1, 1):
+            rows.append(weights.detach()[0, 0])
+
+    with contextlib.ExitStack() as stack:
+        for module in model.modules():
+            if isinstance(module, torch.nn.MultiheadAttention):
+                stack.callback(module.register_forward_hook(note).remove)
+        yield
 
 
 def by_rule(model: Any, architecture: str, size: int, ids: Sequence[int] | None) -> tuple[int, ...]:

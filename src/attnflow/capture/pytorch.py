@@ -24,6 +24,7 @@ from attnflow.capture.interface import LOCK
 from attnflow.capture.line import line_to, parse_steps
 from attnflow.capture.outputs import Question, ask
 from attnflow.capture.passes import Passes, logits_of
+from attnflow.capture.pooling import Pooled
 from attnflow.capture.provenance import provenance
 from attnflow.capture.readings import Sides, ending_of, laid_out, read
 from attnflow.capture.records import Heads, parse_heads, parse_records
@@ -96,7 +97,7 @@ def captures(
         ending, sides = ending_of(inner, reading, roles)
         logits = logits_of(inner, custom, outputs, roles)
         if logits is not None and logits.ndim == 2:
-            ending = replace(ending, pooled=passes.pooled(roles))
+            ending = replace(ending, pooled=Pooled(passes.pooled(roles)))
         standing.settle(ending, logits)
         keep = roles.keep[0 if ending.architecture == "encoder" else 1]
         heads_read = SimpleNamespace(logits=None if logits is None else logits.detach())

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from serving import HOST
 
 import tiny
+import tiny_media
 from attnflow.serve.app import create_app
 from attnflow.serve.settings import Limits, Settings
 
@@ -20,6 +21,7 @@ def loaded():
     return {
         "classifier": (tiny.build("bert-class"), tiny.wordpiece()),
         "writer": (tiny.build("gpt2", n_positions=300), tiny.byte_bpe()),
+        "seer": (tiny_media.build("vit"), tiny_media.eye()),
     }
 
 
@@ -50,7 +52,7 @@ def serve(loader, tmp_path):
 
     def start(*, results=tmp_path / "results", limits=None, **options):
         settings = Settings(
-            models={"classifier": "classifier", "writer": "writer"},
+            models={name: name for name in loader.loaded},
             results=results,
             limits=Limits(**(limits or {})),
             threads=1,

@@ -1,10 +1,13 @@
 """The API over HTTP, on tiny models: what it answers, refuses, keeps, and stops."""
 
+import io
 import json
 import threading
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 from serving import HOST, TEXT, endless, explained, until
 
 import attnflow
@@ -25,7 +28,7 @@ def said(answer, status):
 
 def test_models_tell_a_form_what_it_needs(client):
     found = client.get("/api/models").json()
-    assert [model["name"] for model in found["models"]] == ["classifier", "writer"]
+    assert [model["name"] for model in found["models"]] == ["classifier", "writer", "seer"]
     assert "flow" in found["methods"]
     assert set(found["gradient"]) < set(found["capacities"])
     assert found["limits"]["tokens"] == 512
@@ -75,6 +78,49 @@ def test_documents_of_a_result(client):
     assert "<!doctype html>" in page.text[:200].lower()
     assert client.get(links["page"]).status_code == 200
     assert client.get(links["json"]).headers["content-disposition"].startswith("attachment")
+
+
+def test_figures_of_a_result(client):
+    links = explained(client)["result"]["links"]
+    for kind in ("tokens", "flow", "bounds"):
+        figure = client.get(links["svg"], params={"kind": kind})
+        assert figure.headers["content-type"].startswith("image/svg+xml")
+        assert ElementTree.fromstring(figure.content).tag.endswith("svg")
+        assert "quick" in figure.text
+    assert "Unknown kind of figure" in said(client.get(links["svg"], params={"kind": "pie"}), 422)
+
+
+def post_file(client, content, name="picture.png", **options):
+    return client.post(
+        "/api/explain/file?wait=60",
+        files={"file": (name, content, "image/png")},
+        data={"options": json.dumps({"model": "seer", "method": "flow", **options})},
+    )
+
+
+def png(size=(24, 24), colour=(200, 40, 40)):
+    stream = io.BytesIO()
+    Image.new("RGB", size, colour).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def test_a_picture_is_explained_by_its_patches(client):
+    job = post_file(client, png())
+    assert job.status_code == 200, job.text
+    view = client.get(job.json()["result"]["links"]["view"]).json()
+    assert "patch 0,0" in [player["label"] for player in view["players"]]
+
+
+def test_files_that_are_no_pictures(client):
+    assert "no picture" in said(post_file(client, b"<svg onload=alert(1)>"), 422)
+    assert "no picture" in said(post_file(client, b""), 422)
+    assert "damaged" in said(post_file(client, png((200, 200))[:-40]), 422)
+    assert "pixels" in said(post_file(client, png((8000, 5001))), 422)
+    said(post_file(client, b"x" * 10_200_000), 413)
+    assert "nonsense: extra inputs" in said(post_file(client, png(), nonsense=1), 422)
+    assert "file: field required" in said(client.post("/api/explain/file", data={"options": "{}"}), 422)
+    said(client.post("/api/explain/file", files={"file": ("a.png", png())}, data={"options": "{"}), 422)
+    said(post_file(client, png(), model="classifier"), 422)
 
 
 def test_progress_as_events(client):

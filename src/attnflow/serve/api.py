@@ -7,21 +7,24 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Response
+from fastapi import APIRouter, Depends, File, Form, HTTPException, Path, Query, Response, UploadFile
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import ValidationError
 
 from attnflow import __version__, methods
 from attnflow import capacity as schemes
 from attnflow.explain import DEFAULT_CAPACITY, DEFAULT_METHOD
 from attnflow.serve import schema
 from attnflow.serve.catalogue import Catalogue
-from attnflow.serve.documents import page_of, view_of
+from attnflow.serve.documents import figure_of, page_of, view_of
 from attnflow.serve.inspection import model_view
 from attnflow.serve.jobs import FINAL, Jobs, Snapshot, Work
+from attnflow.serve.picture import picture
 from attnflow.serve.settings import Settings
 from attnflow.serve.shelf import Result, Shelf
-from attnflow.serve.work import check_options, check_text, text_work
+from attnflow.serve.work import check_options, check_size, check_text, picture_work, text_work
 from attnflow.walk import is_gradient
 
 T = TypeVar("T")
@@ -122,6 +125,39 @@ def api(rooms: Rooms) -> APIRouter:
         work = text_work(request, rooms.catalogue, rooms.shelf, settings.solver_threads, limits)
         return submitted(work, wait, response)
 
+    @router.post(
+        "/explain/file",
+        tags=["jobs"],
+        summary="Explain a picture",
+        status_code=202,
+        responses={
+            200: {"model": schema.JobView, "description": "The job is over."},
+            **_said(413, 422, 500, 503),
+        },
+    )
+    def explain_file(
+        file: Annotated[UploadFile, File(description="A PNG, JPEG, WebP, GIF or BMP file.")],
+        options: Annotated[str, Form(description="`PictureOptions` as JSON.")],
+        response: Response,
+        wait: Annotated[
+            float, Query(ge=0, le=60, description="Seconds to wait for the job to be over.")
+        ] = 0.0,
+    ) -> schema.JobView:
+        """Starts a job as `POST /api/explain` does, on a form of the file and, as JSON, the options."""
+        try:
+            request = schema.PictureOptions.model_validate_json(options)
+        except ValidationError as error:
+            raise RequestValidationError(error.errors()) from error
+        check_options(request, limits)
+        check_size([request.text or "", request.target_text or ""], limits)
+        rooms.catalogue.place(request.model)
+        data = file.file.read(limits.upload + 1)
+        if len(data) > limits.upload:
+            raise HTTPException(413)
+        image = picture(data, limits.pixels)
+        work = picture_work(request, image, rooms.catalogue, rooms.shelf, settings.solver_threads, limits)
+        return submitted(work, wait, response)
+
     @router.get("/jobs/{id}", tags=["jobs"], summary="A job as it stands", responses=_said(404))
     def job(id: JobName) -> schema.JobView:
         """Its state, what it is doing, and when it is done, its result."""
@@ -194,6 +230,23 @@ def api(rooms: Rooms) -> APIRouter:
     def html(id: ResultName) -> Response:
         """One self-contained page that opens from disk."""
         return _download(page_of(saved(id)), "text/html", f"attnflow-{id[:8]}.html")
+
+    @router.get(
+        "/results/{id}/svg",
+        tags=["results"],
+        summary="Download a figure",
+        response_class=Response,
+        responses={200: {"content": {"image/svg+xml": {}}}, **_said(404, 422)},
+    )
+    def svg(
+        id: ResultName,
+        kind: Annotated[
+            str | None, Query(description="`tokens`, `flow`, `matrix` or `bounds`; null for what suits it.")
+        ] = None,
+        target: Annotated[int | None, Query(description="Position of the target to draw.")] = None,
+    ) -> Response:
+        """A vector figure for papers, as `Attribution.plot` draws it."""
+        return _download(figure_of(saved(id), kind, target), "image/svg+xml", f"attnflow-{id[:8]}.svg")
 
     def saved(id: str) -> Result:
         found: Result | None = rooms.shelf.get(id)

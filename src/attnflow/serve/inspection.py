@@ -36,7 +36,7 @@ def model_view(catalogue: Catalogue, name: str) -> ModelView:
         name=name,
         summary=head or "a model that the operator added",
         architecture=_architecture(config, head),
-        inputs=["image"] if "image_size" in config else ["text"],
+        inputs=_inputs(config),
         licence=None,
         loaded=loaded,
     )
@@ -53,6 +53,12 @@ def _config(folder: Path) -> dict[str, object]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _inputs(config: dict[str, object]) -> list[Literal["text", "image"]]:
+    if not config or "vision_config" in config:
+        return ["text", "image"]
+    return ["image"] if "image_size" in config else ["text"]
 
 
 def _architecture(config: dict[str, object], head: str) -> Architecture | None:

@@ -85,6 +85,12 @@ class ExplainRequest(Options):
     messages: list[Message] | None = Field(None, description="A chat, instead of a text.")
 
 
+class PictureOptions(Options):
+    """How to explain a picture, and the text that goes with it if the model reads one."""
+
+    text: str | None = None
+
+
 class Problem(_Model):
     """Why a request was refused, or a job failed."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from attnflow.errors import InputError, OptionError
 from attnflow.explain import explain
 from attnflow.serve.catalogue import Catalogue
 from attnflow.serve.jobs import Report, Work
-from attnflow.serve.schema import ExplainRequest, Options, options_of
+from attnflow.serve.schema import ExplainRequest, Options, PictureOptions, options_of
 from attnflow.serve.settings import Limits
 from attnflow.serve.shelf import Result, Shelf
 
@@ -49,8 +49,16 @@ def check_text(request: ExplainRequest, limits: Limits) -> None:
     """
     if (request.text is None) == (request.messages is None):
         raise InputError("Expected either text or messages: give exactly one of them.")
-    parts = [request.text or "", request.target_text or ""]
-    parts += [message.content for message in request.messages or ()]
+    parts = [message.content for message in request.messages or ()]
+    check_size([request.text or "", request.target_text or "", *parts], limits)
+
+
+def check_size(parts: Sequence[str], limits: Limits) -> None:
+    """Refuses texts that are too long together, or hold what is no text.
+
+    Raises:
+        InputError: which of these it is.
+    """
     count = sum(map(len, parts))
     if count > limits.characters:
         raise InputError(
@@ -68,6 +76,18 @@ def text_work(
     if request.messages is not None:
         source = [message.model_dump() for message in request.messages]
     return _work(request, {"text": source}, catalogue, shelf, threads, limits)
+
+
+def picture_work(
+    request: PictureOptions,
+    image: Any,
+    catalogue: Catalogue,
+    shelf: Shelf,
+    threads: int,
+    limits: Limits,
+) -> Work:
+    """Returns the work of a job that explains a picture, alone or with a text."""
+    return _work(request, {"text": request.text, "image": image}, catalogue, shelf, threads, limits)
 
 
 def _work(

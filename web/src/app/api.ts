@@ -4,7 +4,7 @@ export interface ModelView {
   name: string;
   summary: string;
   architecture: "encoder" | "decoder" | "encoder-decoder" | null;
-  inputs: ("text" | "image" | "audio")[];
+  inputs: ("text" | "image")[];
   licence: string | null;
   loaded: boolean;
 }

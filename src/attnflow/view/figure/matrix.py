@@ -53,7 +53,7 @@ def matrix(result: Attribution, special: bool = False) -> Picture:
         sentence += " Special tokens are left blank."
     return Picture(
         heading=f"What {counted(rows, 'target')} {'draws' if rows == 1 else 'draw'} on",
-        sentences=(caption.caption(result), sentence),
+        sentences=(caption.caption(result).replace("named above the text", "that its row names"), sentence),
         texts=(*names, *targets, "source", "decoder", "…"),
         height=height,
         draw=draw,

@@ -2,12 +2,10 @@
 
 import ast
 import doctest
-from importlib.util import find_spec
-
-
 import json
 import re
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest

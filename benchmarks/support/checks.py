@@ -168,16 +168,16 @@ def run(model: Any, inputs: dict[str, Any], **options: Any) -> Any:
 
 
 def _example(model: Any, row: Row) -> dict[str, Any]:
-    errors = []
+    errors: dict[str, str] = {}
     for label, inputs in examples(model):
         try:
             run(model, inputs)
         except Exception as error:
-            errors.append(f"{label}: {type(error).__name__} {_line(error)[:120]}")
+            errors.setdefault(label, f"{label}: {type(error).__name__} {_line(error)[:150]}")
             continue
         row.inputs = label
         return inputs
-    raise RuntimeError("no input that the model runs on: " + " | ".join(errors[-3:]))
+    raise RuntimeError("no input that the model runs on: " + " | ".join(errors.values()))
 
 
 def _check(kind: ModelType, name: str, row: Row) -> None:

@@ -32,6 +32,11 @@ def examples(model: Any) -> Iterator[tuple[str, dict[str, Any]]]:
                 if decoder:
                     yield "image and text", {**pixels, **text, **decoder}
             yield ("image to text" if decoder else "image"), {**pixels, **decoder}
+    if "grid_thw" in takes:
+        first = next(iter(inspect.signature(model.forward).parameters))
+        for patches, grid in _gridded(model.config):
+            more = {"merge_sizes": torch.tensor([2])} if "merge_sizes" in takes else {}
+            yield "image", {first: patches, "grid_thw": grid, **more}
     if "pixel_values_videos" in takes and main == "pixel_values_videos":
         for frames in (2, 4, 8, 16):
             yield "video", {"pixel_values_videos": _noise(1, frames, 3, *_size(model))}
@@ -49,9 +54,28 @@ def examples(model: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "text", {**text, **decoder}
         yield "text", text
     if "past_values" in takes:
-        size = int(getattr(model.config, "context_length", 32) or 32)
-        for shape in ((1, size, int(getattr(model.config, "num_input_channels", 1))), (1, size)):
-            yield "series", {"past_values": _noise(*shape)}
+        yield from _series(model, takes)
+
+
+def _series(model: Any, takes: set[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    config = model.config
+    if "past_time_features" in takes:
+        past = int(config.context_length) + max(config.lags_sequence)
+        future = int(config.prediction_length)
+        yield (
+            "series",
+            {
+                "past_values": _noise(1, past),
+                "past_time_features": _noise(1, past, config.num_time_features),
+                "past_observed_mask": torch.ones(1, past),
+                "future_values": _noise(1, future),
+                "future_time_features": _noise(1, future, config.num_time_features),
+            },
+        )
+        return
+    size = int(getattr(config, "context_length", 32) or 32)
+    yield "series", {"past_values": _noise(1, size, int(getattr(config, "num_input_channels", 1)))}
+    yield "series", {"past_values": _noise(1, size)}
 
 
 def ids(config: Any, count: int, start: int = 17) -> list[int]:
@@ -80,6 +104,17 @@ def vocabulary(config: Any) -> int:
 
 
 def _text(model: Any) -> dict[str, Any]:
+    takes = inspect.signature(model.forward).parameters
+    more = {"bbox": _boxes()} if "bbox" in takes else {}
+    return {**_ids(model), **more}
+
+
+def _boxes() -> torch.Tensor:
+    """Where each word stands on a page: one row of words."""
+    return torch.tensor([[[index, 1, index + 2, 3] for index in range(LENGTH)]])
+
+
+def _ids(model: Any) -> dict[str, Any]:
     found = ids(model.config, LENGTH)
     end = getattr(model.config, "eos_token_id", None)
     if type(model).__name__.endswith(("ForSequenceClassification", "ForQuestionAnswering")) and isinstance(
@@ -131,14 +166,8 @@ def _pixels(model: Any, takes: set[str]) -> Iterator[dict[str, Any]]:
     )
     channels = channels if isinstance(channels, int) else 3
     if {"image_grid_thw", "image_grid_hws"} & takes:
-        patch = int(getattr(part, "patch_size", 8))
-        temporal = int(getattr(part, "temporal_patch_size", 1) or 1)
-        merge = int(getattr(part, "spatial_merge_size", getattr(part, "merge_size", 2)) or 1)
-        side = 2 * merge
-        row = channels * temporal * patch * patch
-        grid = torch.tensor([[1, side, side]])
-        yield {"pixel_values": _noise(side * side, row), "image_grid_thw": grid}
-        yield {"pixel_values": _noise(side * side, channels, patch, patch), "image_grid_thw": grid}
+        for patches, grid in _gridded(part):
+            yield {"pixel_values": patches, "image_grid_thw": grid}
     sizes = [_size(model), (32, 32), (64, 64), (224, 224)]
     for height, width in dict.fromkeys(sizes):
         yield {"pixel_values": _noise(1, channels, height, width)}
@@ -149,6 +178,20 @@ def _pixels(model: Any, takes: set[str]) -> Iterator[dict[str, Any]]:
     for frames in (2, 4, 8, 16):
         yield {"pixel_values": _noise(1, frames, channels, *sizes[0])}
     yield {"pixel_values": _noise(1, 1, channels, *sizes[0])}
+
+
+def _gridded(part: Any) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """An image as a list of patches, flat or not, with the shape of their grid."""
+    channels = getattr(part, "num_channels", None) or getattr(part, "in_channels", None) or 3
+    patch = getattr(part, "patch_size", 8)
+    patch = patch if isinstance(patch, int) else patch[0]
+    temporal = int(getattr(part, "temporal_patch_size", 1) or 1)
+    merge = getattr(part, "spatial_merge_size", getattr(part, "merge_size", 2)) or 1
+    side = 2 * int(merge)
+    grid = torch.tensor([[1, side, side]])
+    for times in dict.fromkeys((temporal, 1, 2)):
+        yield _noise(side * side, channels * times * patch * patch), grid
+    yield _noise(side * side, channels, patch, patch), grid
 
 
 def _joint(model: Any, pixels: dict[str, Any], text: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -196,7 +239,7 @@ def _rows(found: Any) -> int:
     found = (
         getattr(found, "pooler_output", None) if getattr(found, "pooler_output", None) is not None else found
     )
-    if isinstance(found, (list, tuple)):
+    if isinstance(found, (list, tuple)) and len(found):
         return sum(_rows(part) for part in found)
     if not torch.is_tensor(found):
         found = found[0]

@@ -9,7 +9,9 @@ from __future__ import annotations
 import copy
 import inspect
 import re
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 WIDTH = 64
@@ -108,6 +110,7 @@ def shrunk(config: Any, overrides: Mapping[str, Any]) -> Any:
             if small != value:
                 values[name] = small
     values |= _token_ids({**own, **values})
+    values |= _sections(config, own, values)
     for name, part in sub.items():
         inner = overrides.get(name, {})
         values[name] = shrunk(part, inner if isinstance(inner, Mapping) else {})
@@ -182,6 +185,18 @@ def _list(name: str, value: Any, layers: int, own: Mapping[str, Any]) -> Any:
     return None
 
 
+def _sections(config: Any, own: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Shares of time, height and width in rotary positions, where the family has any: they fill half a head."""
+    rope = values.get("rope_parameters", own.get("rope_parameters"))
+    if not isinstance(rope, dict) or "mrope_section" in rope or "rope_type" not in rope:
+        return {}
+    module = sys.modules[type(config).__module__]
+    for path in Path(str(module.__file__)).parent.glob("modeling_*.py"):
+        if "mrope_section" in path.read_text(encoding="utf-8"):
+            return {"rope_parameters": {**rope, "mrope_section": [2, 3, 3]}}
+    return {}
+
+
 def _dict(name: str, value: dict[str, Any]) -> dict[str, Any]:
     """Rope parameters: sections that fill half a head."""
     changed = copy.deepcopy(value)
@@ -189,7 +204,7 @@ def _dict(name: str, value: dict[str, Any]) -> dict[str, Any]:
         if isinstance(item, dict):
             changed[key] = _dict(key, item)
         elif key == "mrope_section" and isinstance(item, (list, tuple)):
-            parts = {2: [4, 4], 3: [4, 2, 2], 4: [2, 2, 2, 2]}[len(item)]
+            parts = {2: [4, 4], 3: [2, 3, 3], 4: [2, 2, 2, 2]}[len(item)]
             changed[key] = type(item)(parts)
     return changed
 

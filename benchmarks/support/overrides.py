@@ -38,7 +38,9 @@ BY_CLASS: dict[str, dict[str, Any]] = {
     "autoformer": {**_SERIES, "label_length": 4},
     "informer": _SERIES,
     "time_series_transformer": _SERIES,
-    "swin": {"embed_dim": 16, "depths": [1, 1], "num_heads": [2, 4], "window_size": 4, "image_size": 32, "patch_size": 4},
+    "swin": {
+        "embed_dim": 16, "depths": [1, 1], "num_heads": [2, 4], "window_size": 4, "image_size": 32, "patch_size": 4,
+    },
     "swinv2": {
         "embed_dim": 16, "depths": [1, 1], "num_heads": [2, 4], "window_size": 4, "image_size": 32, "patch_size": 4,
         "pretrained_window_sizes": [0, 0],

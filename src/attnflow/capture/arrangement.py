@@ -37,7 +37,12 @@ def arranged(model: Any, name: str, matrices: Mapping[int, Any], found: Arranged
             if call is None:
                 rows.append(np.eye(*attention.shape, dtype=attention.dtype))
                 continue
-            matrix = matrices[call]
+            matrix = matrices.get(call)
+            if matrix is None:
+                raise CaptureError(
+                    f"{type(model).__name__}: the output has no gradient with respect to the attention in {stack} "
+                    f"layer {len(rows) + 1}; expected one in every layer. Use attention capacities."
+                )
             matrix = matrix if queries is None else matrix[list(queries)]
             matrix = matrix if keys is None else matrix[:, list(keys)]
             if not np.isfinite(matrix).all():

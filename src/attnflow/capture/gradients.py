@@ -25,7 +25,8 @@ from attnflow.capture.interface import Recorder, first_line, run_listening
 from attnflow.capture.layers import encoder_names, layer_of
 from attnflow.capture.line import Line
 from attnflow.capture.outputs import Question, Terms, logit
-from attnflow.capture.records import Heads, Sight
+from attnflow.capture.records import Heads, Sight, keep_attention
+from attnflow.capture.stacks import crossed, folder_of, of_prediction
 from attnflow.errors import AttnflowError, CaptureError
 
 Matrix = NDArray[np.floating[Any]]
@@ -208,7 +209,11 @@ class Gradients:
             if isinstance(error, AttnflowError):
                 raise
             raise CaptureError(f"{cls} cannot be differentiated: {first_line(error)}.") from error
-        missing = [sight.name for number, sight in enumerate(self._sights) if number not in self._arrived]
+        missing = [
+            sight.name
+            for number, sight in enumerate(self._sights)
+            if sight.batch.requires_grad and number not in self._arrived
+        ]
         if missing:
             raise CaptureError(
                 f"{cls}: the output has no gradient with respect to the attention of {missing[0]}; expected one "
@@ -241,11 +246,12 @@ class _Found(Exception):  # noqa: N818
 
 
 class _Scout:
-    """Notes the first attention module of each stack, then stops the pass."""
+    """Stops a pass at the first attention of the stack that is sought."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         self.both = is_encoder_decoder(model)
         self.inside = encoder_names(model) if self.both else set()
+        self.alone = not self.both and _lists_of_layers(model) < 2
         self.first: dict[str, str] = {}
 
     def within(
@@ -256,9 +262,19 @@ class _Scout:
     def see(self, number: int, sight: Sight) -> None:
         if sight.name in self.inside:
             self.first.setdefault("encoder", sight.name)
-            return
-        self.first["decoder" if self.both else "only"] = sight.name
-        raise _Found
+        elif self.both or self.alone:
+            self.first["decoder" if self.both else "only"] = sight.name
+            raise _Found
+
+
+def _lists_of_layers(model: torch.nn.Module) -> int:
+    """Number of lists of layers, none inside another, that hold attention."""
+    held = {
+        folder_of(name)
+        for name, module in model.named_modules()
+        if "attention" in type(module).__name__.lower() or "attn" in type(module).__name__.lower()
+    }
+    return len({name for name in held if name.endswith(".")})
 
 
 def _first_layers(model: torch.nn.Module, tensors: dict[str, Any]) -> dict[str, str]:
@@ -268,14 +284,23 @@ def _first_layers(model: torch.nn.Module, tensors: dict[str, Any]) -> dict[str, 
         Qualified names by "only", or by "encoder" and "decoder".
     """
     scout = _Scout(model)
-    recorder = Recorder(model, lambda sight, heads: np.empty((0, 0)), Heads("mean"), observers=(scout,))
+    recorder = Recorder(model, keep_attention, Heads("mean"), observers=(scout,))
     with torch.no_grad(), contextlib.suppress(_Found):
         run_listening(model, tensors, recorder)
-    layers = {stack: layer_of(name) for stack, name in scout.first.items()}
+    first = scout.first
+    if not first:  # several stacks ran: which of them are explained shows in the end
+        parts = crossed(model, recorder.reports)
+        if parts is not None:
+            first = {"encoder": parts.encoder[0].name, "decoder": parts.decoder[0].name}
+        else:
+            ids: Any = tensors.get("input_ids")
+            size = int(ids.shape[1]) if torch.is_tensor(ids) else None
+            first = {"only": of_prediction(model, recorder.reports, size)[0].name}
+    layers = {stack: layer_of(name) for stack, name in first.items()}
     for stack, layer in layers.items():
         if layer is None:
             raise CaptureError(
-                f"{type(model).__name__}: the attention {scout.first[stack]} stands in no list of layers, so the "
+                f"{type(model).__name__}: the attention {first[stack]} stands in no list of layers, so the "
                 "input of its first layer is unknown. Use attention capacities."
             )
     return {stack: layer for stack, layer in layers.items() if layer is not None}

@@ -31,7 +31,14 @@ from attnflow.capture.given import Given, prepare
 from attnflow.capture.gradients import Gathered, Gradients
 from attnflow.capture.inputs import Prompt, check_ids, check_length, kept_decoder, kept_positions
 from attnflow.capture.interface import LOCK, Recorder, run_listening
-from attnflow.capture.layers import Stacks, by_side, encoder_decoder_stacks, has_sinks, single_stack
+from attnflow.capture.layers import (
+    Stacks,
+    by_side,
+    crossed_stacks,
+    encoder_decoder_stacks,
+    has_sinks,
+    single_stack,
+)
 from attnflow.capture.line import line_to, parse_steps
 from attnflow.capture.loading import load_model
 from attnflow.capture.norms import Norms
@@ -42,7 +49,7 @@ from attnflow.capture.places import place_positions, place_within
 from attnflow.capture.pooling import Pooled, by_rule, probed
 from attnflow.capture.provenance import provenance
 from attnflow.capture.records import RECORDS, parse_heads, parse_records
-from attnflow.capture.stacks import of_prediction
+from attnflow.capture.stacks import Crossed, crossed, of_prediction
 from attnflow.capture.state import as_found
 from attnflow.capture.stem import Stem
 from attnflow.capture.tokens import tokens_of_continuation, tokens_of_ids
@@ -241,8 +248,11 @@ def _run_single(
     if wish.continues:
         check_length(model, model, len(ids or ()))
     outputs = run_listening(model, tensors, recorder)
+    parts = crossed(model, recorder.reports)
+    if parts is not None:
+        return _crossed(model, tokenizer, prompt, course, tensors, outputs, recorder, parts, allow_partial)
     count = None if ids is None else len(ids)
-    reports = of_prediction(model, recorder.reports, count)
+    reports = of_prediction(model, recorder.inside(), count)
     prompt = replace(prompt, keep=kept_positions(model, prompt, reports[0].kept.shape[-1]))
     stacks = single_stack(model, reports, prompt.keep, count, allow_partial, decodes=reads_within_text(model))
     architecture: Architecture = "decoder" if stacks.decoder else "encoder"
@@ -279,6 +289,41 @@ def _run_single(
     )
 
 
+def _crossed(
+    model: Any,
+    tokenizer: Any,
+    prompt: Prompt,
+    course: Course,
+    tensors: dict[str, Any],
+    outputs: Any,
+    recorder: Recorder,
+    parts: Crossed,
+    allow_partial: bool,
+) -> _Pass:
+    """A pass that turned out to be an encoder's and a decoder's: captions, object queries."""
+    n, m = (part[0].kept.shape[-1] for part in (parts.encoder, parts.decoder))
+    ids = course.given
+    writes = ids is not None and len(ids) == m
+    kept = prompt.keep if writes else None
+    keep = kept_positions(model, replace(prompt, ids=None), n) if writes else prompt.keep
+    stacks = crossed_stacks(model, parts, (keep, kept), (n, m), allow_partial)
+    if writes or ids is None:
+        laid, media = place_positions(model, recorder, prompt, outputs, n)
+    else:
+        laid, media = prompt.tokens, prompt.media
+    if writes:
+        given = _cropped(ids or (), kept)
+        target = tokens_of_ids(tokenizer, given, generated_from=course.prompt)
+        if not course.decided:
+            course = Course(given, len(given))
+    else:
+        target = special("query", m, first=0)
+        given, course = None, Course(None, m)
+    ending = Ending("encoder-decoder", target, given, course, None, prompt.text)
+    crops = {"encoder": (keep, keep), "decoder": (kept, kept), "cross": (kept, keep)}
+    return _Pass(stacks, (_cropped(laid, keep), target), ending, outputs, tensors, crops, media)
+
+
 def _run_encoder_decoder(
     model: Any, tokenizer: Any, prompt: Prompt, wish: Wish, recorder: Recorder, allow_partial: bool
 ) -> _Pass:
@@ -299,10 +344,10 @@ def _run_encoder_decoder(
         raise InputError(
             f"{type(model).__name__} shifts its input into its decoder: pass inputs without padding."
         )
-    front = by_side(model, recorder.reports)[0]
+    front = by_side(model, recorder.inside())[0]
     heard = front[0].kept.shape[-1] if front else 0
     prompt = replace(prompt, keep=kept_positions(model, prompt, heard))
-    stacks = encoder_decoder_stacks(model, recorder.reports, (prompt.keep, kept), sizes, allow_partial)
+    stacks = encoder_decoder_stacks(model, recorder.inside(), (prompt.keep, kept), sizes, allow_partial)
     m = stacks.cross[0].shape[-2]
     laid, media = prompt.tokens, prompt.media
     if prompt.ids is None:

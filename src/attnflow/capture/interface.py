@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from attnflow.capture.mixing import Arrange, Mixing, Mixture
 from attnflow.capture.records import Heads, Keep, Observer, Sight
 from attnflow.capture.state import switch_to_eager
-from attnflow.errors import AttnflowError, InputError
+from attnflow.errors import AttnflowError, CaptureError, InputError
 
 #: One capture at a time switches models.
 LOCK = threading.RLock()
@@ -63,8 +64,15 @@ class Recorder:
     #: Number of the call, from 0, whose output shall carry gradients; None for none.
     probe: int | None = None
     probed: torch.Tensor | None = None
-    #: Name of the module whose attention is listened to; "" is the whole model.
+    #: Name of the module whose attention is explained; "" is the whole model.
     place: str = ""
+    _last: torch.Tensor | None = None
+
+    def inside(self) -> list[Report]:
+        """The reports of what is explained."""
+        if not self.place:
+            return self.reports
+        return [report for report in self.reports if report.name.startswith(f"{self.place}.")]
 
     def see(self, sight: Sight) -> None:
         """Keeps what the record needs of one layer's weights, and shows the layer to the observers."""
@@ -89,9 +97,10 @@ class Recorder:
         Returns:
             What the model shall go on with instead of its output, or None.
         """
-        if self.place and not name.startswith(f"{self.place}."):
-            return None
         other = None
+        if self._last is mixture.weights:  # the same weights mix a second half of the values
+            return None
+        self._last = mixture.weights
         weights = mixture.arrange(mixture.weights)
         if self.probe is not None and len(self.reports) == self.probe:
             torch.set_grad_enabled(True)  # until the end of the caller's no_grad block
@@ -109,6 +118,10 @@ class Recorder:
             )
         )
         return other
+
+    def release(self) -> None:
+        """Lets go of the pass: its last weights are not held on."""
+        self._last = None
 
     @contextlib.contextmanager
     def within(self, tensors: dict[str, Any]) -> Iterator[None]:
@@ -131,7 +144,29 @@ def run_listening(model: torch.nn.Module, tensors: dict[str, Any], recorder: Rec
     switch_to_eager(model)
     mixing = Mixing(model, recorder.take)
     with recorder.within(tensors), mixing.listening():
-        return forward(model, tensors)
+        outputs = forward(model, tensors)
+    recorder.release()
+    check_mixed(model, mixing.unmixed)
+    return outputs
+
+
+def check_mixed(model: torch.nn.Module, unmixed: Mapping[int, tuple[str, tuple[int, ...]]]) -> None:
+    """Refuses attention whose weights are not multiplied with values, as deformable attention's are not.
+
+    Args:
+        model: the model that ran.
+        unmixed: modules that computed a softmax that mixed nothing, and its shape.
+
+    Raises:
+        CaptureError: one of them is attention.
+    """
+    for name, shape in unmixed.values():
+        kind = type(model.get_submodule(name)).__name__
+        if len(shape) >= 4 and re.search("attention|attn", f"{name} {kind}", re.IGNORECASE):
+            raise CaptureError(
+                f"{type(model).__name__}: {name} ({kind}) computes weights of shape {list(shape)} that it multiplies "
+                "with no values, as attention would: deformable and sampling attention cannot be read as a stack."
+            )
 
 
 def _blocked(name: str, weights: torch.Tensor, number: int) -> Report:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,14 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from attnflow.capture.interface import Report
-from attnflow.capture.stacks import check_any
+from attnflow.capture.stacks import CROSS, INDEXED, Crossed, attending, check_any
 from attnflow.errors import CaptureError
 
 Matrix = NDArray[np.floating[Any]]
 Calls = tuple[int | None, ...]
-
-_CROSS = re.compile(r"cross|encoder_attn|enc_?dec|encoder_decoder|src_attn|context_attn", re.IGNORECASE)
-_INDEXED = re.compile(r"^((?:.*?\.)?)(\d+)(?:\.|$)")
 
 
 @dataclass(frozen=True)
@@ -74,8 +70,10 @@ def single_stack(
     dtype = reports[0].dtype
     causal = all(_causal(report.kept) for report in cropped)
     if layers[0].shape[-1] == 1:
-        causal = statically_causal(model)
-    if causal or decodes:
+        decodes = statically_causal(model)
+    elif not causal and getattr(model, "can_generate", lambda: False)():
+        decodes = decodes or statically_causal(model)  # its prompt is read in both directions
+    if decodes or (causal and layers[0].shape[-1] > 1):
         return Stacks(
             decoder=layers,
             partial=partial,
@@ -107,6 +105,7 @@ def encoder_decoder_stacks(
         CaptureError: as for `single_stack`, or self- and cross-attention cannot be told apart.
     """
     check_any(model, reports)
+    reports = attending(model, reports)
     encoder, rest = by_side(model, reports)
     if not encoder or not rest:
         raise CaptureError(
@@ -125,21 +124,35 @@ def encoder_decoder_stacks(
             "cross-attention layers, "
             "expected one of each per decoder layer; models that merge the two cannot be captured."
         )
+    found = Crossed(tuple(encoder), tuple(own), tuple(cross))
+    return crossed_stacks(model, found, keep, (n, m), allow_partial)
+
+
+def crossed_stacks(
+    model: torch.nn.Module,
+    found: Crossed,
+    keep: tuple[Sequence[int] | None, Sequence[int] | None],
+    sizes: tuple[int, int],
+    allow_partial: bool,
+) -> Stacks:
+    """Arranges the layers of an encoder and its decoder; see `encoder_decoder_stacks`."""
+    n, m = sizes
     parts: dict[str, tuple[Matrix, ...]] = {}
     calls: dict[str, Calls] = {}
     partial: tuple[str, ...] = ()
-    for name, found, shape, kept in (
-        ("encoder", encoder, (n, n), (keep[0], keep[0])),
-        ("decoder", own, (m, m), (keep[1], keep[1])),
-        ("cross", cross, (m, n), (keep[1], keep[0])),
+    for name, reports, shape, kept in (
+        ("encoder", found.encoder, (n, n), (keep[0], keep[0])),
+        ("decoder", found.decoder, (m, m), (keep[1], keep[1])),
+        ("cross", found.cross, (m, n), (keep[1], keep[0])),
     ):
-        cropped = [_cropped(model, report, shape, kept) for report in found]
+        cropped = [_cropped(model, report, shape, kept) for report in reports]
         parts[name], calls[name], missing = _complete(
             model, f"{name} attention", cropped, allow_partial and name == "encoder"
         )
         partial += missing
-    causal = all(_causal(matrix) for matrix in parts["decoder"])
-    return Stacks(**parts, partial=partial, dtype=reports[0].dtype, causal=causal, padded=(n, m), calls=calls)
+    causal = all(_causal(layer) for layer in parts["decoder"])
+    dtype = found.decoder[0].dtype
+    return Stacks(**parts, partial=partial, dtype=dtype, causal=causal, padded=(n, m), calls=calls)
 
 
 def by_side(model: torch.nn.Module, reports: Sequence[Report]) -> tuple[list[Report], list[Report]]:
@@ -159,7 +172,7 @@ def statically_causal(model: torch.nn.Module) -> bool:
     flags = [
         module.is_causal
         for module in model.modules()
-        if isinstance(getattr(module, "is_causal", None), bool) and not _CROSS.search(type(module).__name__)
+        if isinstance(getattr(module, "is_causal", None), bool) and not CROSS.search(type(module).__name__)
     ]
     if flags:
         return all(flags)
@@ -180,7 +193,7 @@ def has_sinks(model: torch.nn.Module) -> bool:
 
 def layer_of(name: str) -> str | None:
     """The path of the layer that an attention module belongs to, or None if it stands in no list of layers."""
-    match = _INDEXED.match(name)
+    match = INDEXED.match(name)
     return None if match is None else f"{match[1]}{match[2]}"
 
 
@@ -198,9 +211,9 @@ def _is_cross(model: torch.nn.Module, report: Report, n: int, m: int) -> bool:
     shape = report.kept.shape[-2:]
     if n != m and shape in ((m, n), (m, m)):
         return bool(shape == (m, n))
-    if _CROSS.search(report.name) or _CROSS.search(type(model.get_submodule(report.name)).__name__):
+    if CROSS.search(report.name) or CROSS.search(type(model.get_submodule(report.name)).__name__):
         return True
-    return m > 1 and not _causal(report.kept)
+    return m > 1 and not report.shape and n == m and not _causal(report.kept)
 
 
 def _causal(matrix: Matrix) -> bool:
@@ -261,7 +274,7 @@ def _complete(
         return tuple(report.kept for report in reports), tuple(report.number for report in reports), ()
     places: dict[str, dict[int, Report]] = {}
     for report in reports:
-        match = _INDEXED.match(report.name)
+        match = INDEXED.match(report.name)
         folder, index = (match[1], int(match[2])) if match else (report.name + "#", 0)
         if index in places.setdefault(folder, {}):
             raise CaptureError(

@@ -72,8 +72,12 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
         super().__init__()
         self.model = model
         self.found = found
+        #: By tensor the number of the softmax that its rows come from.
         self._rows: Any = WeakIdKeyDictionary()
         self._running: list[str] = []
+        self._made = 0
+        #: By the number of a softmax that has mixed nothing yet, the module that computed it and its shape.
+        self.unmixed: dict[int, tuple[str, tuple[int, ...]]] = {}
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
@@ -111,25 +115,33 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
             mixture = self._mixture(name, args, kwargs, out)
             if mixture is None:
                 return out
+            self.unmixed.pop(self._rows[mixture.weights], None)
             other = self.found(self._running[-1], mixture)
             return out if other is None else mixture.restore(other)
         if name in _SOFTMAX:
             if torch.is_tensor(out) and out.ndim >= 3 and _over_last(args, kwargs, out.ndim):
-                self._rows[out] = True
+                self._note(out)
         elif name in _SLICES or torch.is_tensor(out):
             self._follow(name, args, kwargs, out)
         return out
+
+    def _note(self, rows: torch.Tensor) -> None:
+        self._made += 1
+        self._rows[rows] = self._made
+        if self._running:
+            self.unmixed[self._made] = (self._running[-1], tuple(rows.shape))
 
     def _follow(self, name: str, args: Any, kwargs: Any, out: Any) -> None:
         sources = [item for item in (*args, *kwargs.values()) if torch.is_tensor(item) and item in self._rows]
         if not sources:
             return
         size = max(source.numel() for source in sources)
+        made = self._rows[sources[0]]
         for tensor in out if isinstance(out, (tuple, list)) else (out,):
             if not torch.is_tensor(tensor) or tensor.ndim < 3 or not tensor.is_floating_point():
                 continue
             if tensor.numel() == size or name in _SLICES:
-                self._rows[tensor] = True
+                self._rows[tensor] = made
 
     def _mixture(self, name: str, args: Any, kwargs: Any, out: torch.Tensor) -> Mixture | None:
         if name == "einsum":

@@ -7,7 +7,7 @@ padded or guessed silently: what cannot be captured exactly is refused with an e
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
@@ -30,7 +30,7 @@ from attnflow.capture.generation import (
 from attnflow.capture.given import Given, prepare
 from attnflow.capture.gradients import Gathered, Gradients
 from attnflow.capture.inputs import Prompt, check_ids, check_length, kept_decoder, kept_positions
-from attnflow.capture.interface import LOCK, Recorder, run_listening
+from attnflow.capture.interface import LOCK, Recorder
 from attnflow.capture.layers import (
     Stacks,
     by_side,
@@ -46,9 +46,10 @@ from attnflow.capture.outcomes import find_logits, find_vector, is_pooled
 from attnflow.capture.outputs import Output, Question, ask
 from attnflow.capture.patches import special
 from attnflow.capture.places import place_positions, place_within
-from attnflow.capture.pooling import Pooled, by_rule, probed
+from attnflow.capture.pooling import Pooled, by_rule
 from attnflow.capture.provenance import provenance
 from attnflow.capture.records import RECORDS, parse_heads, parse_records
+from attnflow.capture.requests import Differentiate, Forward, Probe, Request, alone
 from attnflow.capture.stacks import Crossed, crossed, of_prediction
 from attnflow.capture.state import as_found
 from attnflow.capture.stem import Stem
@@ -61,7 +62,15 @@ from attnflow.trace import GRADIENT_RECORDS, Architecture, Record, Token, Trace
 
 
 @torch.inference_mode(False)  # type: ignore[untyped-decorator]
-def captures(
+def captures(model: Any, text: Any, **options: Any) -> list[Trace]:
+    """Runs a transformers model on one input; see `attnflow.capture.capture_targets` for everything.
+
+    Without gradient records there is one trace for all targets.
+    """
+    return alone(capturing(model, text, **options))
+
+
+def capturing(
     model: str | os.PathLike[str] | torch.nn.Module,
     text: str | Sequence[Mapping[str, Any]] | None,
     *,
@@ -83,11 +92,8 @@ def captures(
     allow_partial: bool,
     trust_remote_code: bool,
     progress: Callable[[int, int], None] | None,
-) -> list[Trace]:
-    """Runs a transformers model on one input; see `attnflow.capture.capture_targets` for everything.
-
-    Without gradient records there is one trace for all targets.
-    """
+) -> Generator[Request, Any, list[Trace]]:
+    """Captures one input, asking for passes and gradients instead of running them; see `captures`."""
     given = Given.of(text, image, audio, inputs)
     wish = Wish(generate or 0, target_text, generate_options if generate is not None else None, seed)
     reduction = parse_heads(heads)
@@ -129,7 +135,7 @@ def captures(
         )
         recorder.place = place
         run = _run_encoder_decoder if both else _run_single
-        found = run(loaded, tokenizer, prompt, wish, recorder, allow_partial)
+        found = yield from run(loaded, tokenizer, prompt, wish, recorder, allow_partial)
         stacks, ending, outputs = found.stacks, found.ending, _detached(found.outputs)
         decisions, decides = decide(loaded, tokenizer, outputs, ending, found.keep)
         records = {"attention": Record(stacks.encoder, stacks.decoder, stacks.cross)}
@@ -144,7 +150,9 @@ def captures(
             if steps > 1:
                 encoder = encoder_of(loaded) if both else loaded
                 gradients.line = line_to(loaded, encoder, tokenizer, baseline, found.moving)
-            gathered = gradients.gather(loaded, found.tensors, found.outputs, questions, steps, progress)
+            gathered = yield Differentiate(
+                loaded, gradients, found.tensors, found.outputs, questions, steps, progress
+            )
     options: dict[str, Any] = {
         "heads": reduction.name,
         "record": list(names) if len(names) > 1 else names[0],
@@ -240,14 +248,14 @@ def _detached(outputs: Any) -> Any:
 
 def _run_single(
     model: Any, tokenizer: Any, prompt: Prompt, wish: Wish, recorder: Recorder, allow_partial: bool
-) -> _Pass:
+) -> Generator[Request, Any, _Pass]:
     """Runs an encoder-only or decoder-only model."""
     prompt, course = decoder_course(model, tokenizer, prompt, wish)
     tensors = continued(model, prompt, course)
     ids = course.given
     if wish.continues:
         check_length(model, model, len(ids or ()))
-    outputs = run_listening(model, tensors, recorder)
+    outputs = yield Forward(model, tensors, recorder)
     parts = crossed(model, recorder.reports)
     if parts is not None:
         return _crossed(model, tokenizer, prompt, course, tensors, outputs, recorder, parts, allow_partial)
@@ -278,7 +286,7 @@ def _run_single(
             tokens += tuple(replace(token, turn=turn, role=role) for token in more)
     if not wish.continues:
         course = Course(course.given, size)
-    pooled = _pooled(model, outputs, tensors, stacks, architecture, padded, ids, prompt.keep)
+    pooled = yield from _pooled(model, outputs, tensors, stacks, architecture, padded, ids, prompt.keep)
     kept_ids = None if ids is None else _cropped(ids, prompt.keep)
     ending = Ending(
         architecture, tokens, kept_ids, course if architecture == "decoder" else None, pooled, text
@@ -326,7 +334,7 @@ def _crossed(
 
 def _run_encoder_decoder(
     model: Any, tokenizer: Any, prompt: Prompt, wish: Wish, recorder: Recorder, allow_partial: bool
-) -> _Pass:
+) -> Generator[Request, Any, _Pass]:
     """Runs an encoder-decoder."""
     course = encoder_decoder_course(model, tokenizer, prompt, wish)
     tensors = dict(prompt.tensors)
@@ -334,7 +342,7 @@ def _run_encoder_decoder(
         check_ids(decoder_of(model), course.given)
         check_length(model, decoder_of(model), len(course.given), "decoder input")
         tensors["decoder_input_ids"] = torch.tensor([course.given], dtype=torch.long, device=model.device)
-    outputs = run_listening(model, tensors, recorder)
+    outputs = yield Forward(model, tensors, recorder)
     sizes = (
         None if prompt.ids is None else len(prompt.ids),
         None if course.given is None else len(course.given),
@@ -366,7 +374,7 @@ def _run_encoder_decoder(
     else:
         given = _cropped(given, kept)
         target = tokens_of_ids(tokenizer, given, generated_from=course.prompt)
-    pooled = _pooled(
+    pooled = yield from _pooled(
         model, outputs, tensors, stacks, "encoder-decoder", stacks.padded[1] or m, prompt.ids, kept
     )
     ending = Ending("encoder-decoder", target, given, course, pooled, prompt.text)
@@ -383,7 +391,7 @@ def _pooled(
     size: int,
     ids: Sequence[int] | None,
     keep: Sequence[int] | None,
-) -> Pooled | None:
+) -> Generator[Request, Any, Pooled | None]:
     """What a classifier or an embedding model reads, after cropping; None for any other model."""
     pooled = is_pooled(model, outputs, size)
     # A text encoder's pooler reads its first position, and that is the default target of one without head.
@@ -391,7 +399,7 @@ def _pooled(
     if not pooled and (plain or find_logits(outputs) is not None or find_vector(outputs) is None):
         return None
     last = max(call for calls in stacks.calls.values() for call in calls if call is not None)
-    found = probed(model, tensors, last)
+    found = yield Probe(model, tensors, last)
     if found is None and not pooled:
         return None
     read = Pooled(by_rule(model, architecture, size, ids)) if found is None else found

@@ -9,6 +9,9 @@ from typing import Any
 
 import torch
 
+#: Modules whose state is being kept, by id; guarded by the lock that every capture takes.
+_KEPT: set[int] = set()
+
 
 @contextlib.contextmanager
 def as_found(model: torch.nn.Module) -> Iterator[None]:
@@ -16,17 +19,24 @@ def as_found(model: torch.nn.Module) -> Iterator[None]:
 
     Restored are the attributes of every module (train or eval mode, hooks, submodules that some families
     replace as they run), of every configuration that one of them reads, attention implementation included, and
-    the random state of torch. Weights and gradients are never written to.
+    the random state of torch. Weights and gradients are never written to. Within a block for the same model, or for
+    one that holds it, nothing is done: the outer block puts everything back.
     """
+    if id(model) in _KEPT:
+        yield
+        return
     owners = [*model.modules(), *configs(model)]
     generation = getattr(model, "generation_config", None)
     found = [_contents(owner) for owner in (*owners, *([] if generation is None else [generation]))]
     devices = sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})
+    kept = {id(module) for module in model.modules()}
+    _KEPT.update(kept)
     try:
         with torch.random.fork_rng(devices=devices), torch.no_grad():
             model.eval()
             yield
     finally:
+        _KEPT.difference_update(kept)
         for attributes, values, dictionaries in found:
             attributes.clear()
             attributes.update(values)

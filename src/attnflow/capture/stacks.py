@@ -107,14 +107,26 @@ def crossed(model: torch.nn.Module, reports: Sequence[Report]) -> Crossed | None
 def attending(model: torch.nn.Module, reports: Sequence[Report]) -> list[Report]:
     """Leaves out what mixes by softmax rows but is no attention, if anything here calls itself that.
 
-    Some families also mix the parallel streams of their residual connection, or experts, by the rows of a softmax.
+    Some families also mix the parallel streams of their residual connection, or experts, by the rows of a softmax; some
+    pool by attention behind the last layer.
     """
     named = [
         report
         for report in reports
         if re.search("att", report.name.rsplit(".", 1)[-1] + _class_of(model, report.name), re.IGNORECASE)
     ]
-    return named or list(reports)
+    return _without_head(named or list(reports))
+
+
+def _without_head(reports: list[Report]) -> list[Report]:
+    """The reports without a pooling head's: one query that reads every position, behind the last layer."""
+    kept = list(reports)
+    while len(kept) > 1 and not kept[-1].shape and not kept[-2].shape:
+        (queries, keys), before = kept[-1].kept.shape[-2:], kept[-2].kept.shape[-2:]
+        if queries > 1 or before != (keys, keys) or keys == 1 or INDEXED.match(kept[-1].name):
+            break
+        kept.pop()
+    return kept
 
 
 def _class_of(model: torch.nn.Module, name: str) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import math
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
@@ -74,30 +76,35 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
         self.found = found
         #: By tensor the number of the softmax that its rows come from.
         self._rows: Any = WeakIdKeyDictionary()
+        self._sizes: set[int] = set()  # of the tensors in `_rows`: most others are told by it
         self._running: list[str] = []
         self._made = 0
         #: By the number of a softmax that has mixed nothing yet, the module that computed it and its shape.
         self.unmixed: dict[int, tuple[str, tuple[int, ...]]] = {}
+        self._names: dict[int, str] = {}
+        self._thread = 0
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Within this block the model is listened to."""
+        """Within this block the model is listened to, as far as it runs in this thread."""
+        self._names = {id(module): name for name, module in self.model.named_modules()}
+        self._thread = threading.get_ident()
         fused = torch.backends.mha.get_fastpath_enabled()
         with contextlib.ExitStack() as stack:
             stack.callback(torch.backends.mha.set_fastpath_enabled, fused)
             torch.backends.mha.set_fastpath_enabled(False)  # layers of torch.nn in one piece
-            for name, module in self.model.named_modules():
-                stack.callback(module.register_forward_pre_hook(partial(self._enter, name)).remove)
-                leave = module.register_forward_hook(self._leave, always_call=True)
-                stack.callback(leave.remove)
+            stack.callback(register_module_forward_pre_hook(self._enter).remove)
+            stack.callback(register_module_forward_hook(self._leave, always_call=True).remove)
             stack.enter_context(self)
             yield
 
-    def _enter(self, name: str, module: torch.nn.Module, args: Any) -> None:
-        self._running.append(name)
+    def _enter(self, module: torch.nn.Module, args: Any) -> None:
+        name = self._names.get(id(module))
+        if name is not None and threading.get_ident() == self._thread:
+            self._running.append(name)
 
     def _leave(self, module: torch.nn.Module, args: Any, output: Any) -> None:
-        if self._running:
+        if self._running and id(module) in self._names and threading.get_ident() == self._thread:
             self._running.pop()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -127,12 +134,12 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
 
     def _note(self, rows: torch.Tensor) -> None:
         self._made += 1
-        self._rows[rows] = self._made
+        self._add(rows, self._made)
         if self._running:
             self.unmixed[self._made] = (self._running[-1], tuple(rows.shape))
 
     def _follow(self, name: str, args: Any, kwargs: Any, out: Any) -> None:
-        sources = [item for item in (*args, *kwargs.values()) if torch.is_tensor(item) and item in self._rows]
+        sources = [item for item in (*args, *kwargs.values()) if self._is_row(item)]
         if not sources:
             return
         size = max(source.numel() for source in sources)
@@ -141,7 +148,14 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
             if not torch.is_tensor(tensor) or tensor.ndim < 3 or not tensor.is_floating_point():
                 continue
             if tensor.numel() == size or name in _SLICES:
-                self._rows[tensor] = made
+                self._add(tensor, made)
+
+    def _add(self, tensor: torch.Tensor, made: int) -> None:
+        self._rows[tensor] = made
+        self._sizes.add(tensor.numel())
+
+    def _is_row(self, item: Any) -> bool:
+        return isinstance(item, torch.Tensor) and item.numel() in self._sizes and item in self._rows
 
     def _mixture(self, name: str, args: Any, kwargs: Any, out: torch.Tensor) -> Mixture | None:
         if name == "einsum":

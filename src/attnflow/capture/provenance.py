@@ -6,9 +6,11 @@ import functools
 import hashlib
 import json
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
 import torch
 
 _SAMPLED = 64  # entries of every weight that enter the fingerprint
@@ -44,17 +46,19 @@ def fingerprint(model: torch.nn.Module) -> str:
     checkpoint from another.
     """
     digest = hashlib.sha256()
+    names, samples = [], []
     for name, weight in model.state_dict().items():
         if not torch.is_tensor(weight):
             continue
-        digest.update(f"{name} {list(weight.shape)} {weight.dtype}".encode())
+        names.append(f"{name} {list(weight.shape)} {weight.dtype}".encode())
         if weight.is_meta or weight.numel() == 0:
+            samples.append(torch.empty(0))
             continue
         flat = weight.detach().reshape(-1)
-        sample = flat[:: max(1, flat.numel() // _SAMPLED)][:_SAMPLED]
-        digest.update(
-            sample.to(torch.float64 if sample.is_floating_point() else torch.int64).cpu().numpy().tobytes()
-        )
+        samples.append(flat[:: max(1, flat.numel() // _SAMPLED)][:_SAMPLED])
+    for name, sample in zip(names, _wide(samples)):
+        digest.update(name)
+        digest.update(sample)
     return f"sha256-sampled:{digest.hexdigest()}"
 
 
@@ -64,3 +68,18 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def _wide(samples: Sequence[torch.Tensor]) -> list[bytes]:
+    """The bytes of samples as float64 or int64; those of one kind are converted together."""
+    found = [b""] * len(samples)
+    kinds: dict[tuple[torch.dtype, torch.device], list[int]] = {}
+    for number, sample in enumerate(samples):
+        kinds.setdefault((sample.dtype, sample.device), []).append(number)
+    for (dtype, _), numbers in kinds.items():
+        wide = torch.float64 if dtype.is_floating_point else torch.int64
+        whole = torch.cat([samples[number] for number in numbers]).to(wide).cpu().numpy()
+        ends = np.cumsum([samples[number].numel() for number in numbers])
+        for number, part in zip(numbers, np.split(whole, ends[:-1])):
+            found[number] = part.tobytes()
+    return found

@@ -11,6 +11,7 @@ import torch
 
 #: Modules whose state is being kept, by id; guarded by the lock that every capture takes.
 _KEPT: set[int] = set()
+_NOTHING: dict[Any, Any] = {}
 
 
 @contextlib.contextmanager
@@ -41,8 +42,9 @@ def as_found(model: torch.nn.Module) -> Iterator[None]:
             attributes.clear()
             attributes.update(values)
             for dictionary, items in dictionaries:
-                dictionary.clear()
-                dictionary.update(items)
+                if items or dictionary:
+                    dictionary.clear()
+                    dictionary.update(items)
 
 
 def _contents(
@@ -51,7 +53,8 @@ def _contents(
     """An object's attributes, and the items of those that are dictionaries: hooks are handed out by reference."""
     attributes = vars(owner)
     values = dict(attributes)
-    return attributes, values, [(value, dict(value)) for value in values.values() if isinstance(value, dict)]
+    dictionaries = [value for value in values.values() if isinstance(value, dict)]
+    return attributes, values, [(value, dict(value) if value else _NOTHING) for value in dictionaries]
 
 
 def configs(model: torch.nn.Module) -> list[Any]:

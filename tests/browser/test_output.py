@@ -64,7 +64,10 @@ def test_a_token_is_text(shown):
     expect(page.locator(".attnflow-view")).to_contain_text("<img src=x onerror=alert(1)>")
 
 
-@pytest.mark.parametrize(("behind", "ground"), [("#fff", "light"), ("#111", "dark")])
+@pytest.mark.parametrize(
+    ("behind", "ground"),
+    [("#fff", "light"), ("#111", "dark"), ("oklch(0.98 0 0)", "light"), ("color(srgb 0.1 0.1 0.1)", "dark")],
+)
 def test_the_notebooks_own_theme_is_taken(shown, behind, ground):
     """Whatever the reader's system prefers."""
     scheme = "dark" if ground == "light" else "light"

@@ -3,10 +3,15 @@
 
 /** Whether what stands behind an element is dark, as notebooks have themes of their own. */
 function ground(element) {
+  // Styles are told in any colour space: a drawn pixel is not.
+  const brush = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
   for (let at = element; at; at = at.parentElement ?? at.getRootNode().host) {
-    const parts = getComputedStyle(at).backgroundColor.match(/[\d.]+/g)?.map(Number) ?? [0, 0, 0, 0];
-    if (parts.length < 4 || parts[3] > 0.5) {
-      return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2] < 128 ? "dark" : "light";
+    brush.clearRect(0, 0, 1, 1);
+    brush.fillStyle = getComputedStyle(at).backgroundColor;
+    brush.fillRect(0, 0, 1, 1);
+    const [red, green, blue, opacity] = brush.getImageData(0, 0, 1, 1).data;
+    if (opacity > 127) {
+      return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 128 ? "dark" : "light";
     }
   }
   return "auto";

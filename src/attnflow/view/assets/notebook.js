@@ -4,7 +4,8 @@
 /** Whether what stands behind an element is dark, as notebooks have themes of their own. */
 function ground(element) {
   // Styles are told in any colour space: a drawn pixel is not.
-  const brush = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
+  const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
+  const brush = canvas.getContext("2d", { willReadFrequently: true });
   for (let at = element; at; at = at.parentElement ?? at.getRootNode().host) {
     brush.clearRect(0, 0, 1, 1);
     brush.fillStyle = getComputedStyle(at).backgroundColor;

@@ -18,6 +18,7 @@ from attnflow.models.logic.kernels import LONGEST, PARTS, SYMBOLS
 from attnflow.models.logic.language import LITERALS
 
 LARGEST = 12  # nodes
+FIELDS = ("tokens", "tables", "answers")
 VOCABULARY = Vocabulary(SYMBOLS, LITERALS)
 
 
@@ -65,7 +66,7 @@ def draw(nodes: int, count: int, part: str, seed: int) -> Formulas:
 
 
 def distinct(nodes: int, count: int, part: str, seed: int) -> Formulas:
-    """Draws different formulas: `count` of them, or all that twenty times as many draws find.
+    """Draws different formulas: `count` of them, or fewer once a draw of as many hardly finds new ones.
 
     Args:
         nodes: of each formula.
@@ -76,10 +77,17 @@ def distinct(nodes: int, count: int, part: str, seed: int) -> Formulas:
     Returns:
         The formulas, in the order drawn.
     """
-    many = draw(nodes, 20 * count, part, seed)
-    _, first = np.unique(many.tokens, axis=0, return_index=True)
-    kept = np.sort(first)[:count]
-    return Formulas(many.tokens[kept], many.tables[kept], many.answers[kept])
+    found = draw(nodes, 0, part, seed)
+    for turn in range(20):
+        more = draw(nodes, count, part, 1000 * seed + turn)
+        columns = [np.concatenate([getattr(found, name), getattr(more, name)]) for name in FIELDS]
+        _, first = np.unique(columns[0], axis=0, return_index=True)
+        kept = np.sort(first)[:count]
+        new = len(kept) - len(found.tokens)
+        found = Formulas(*(column[kept] for column in columns))
+        if len(kept) == count or new < count / 20:
+            break
+    return found
 
 
 def held_out(tables: np.ndarray[Any, np.dtype[np.uint32]]) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -21,7 +21,7 @@ import numpy as np
 
 from attnflow.files import write_whole
 from attnflow.models import answering, packaged
-from attnflow.models.logic import formulas, language
+from attnflow.models.logic import formulas, kernels, language
 from attnflow.models.logic.formulas import VOCABULARY, Formulas
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 VALIDATION, TEST = 99, 2024  # seeds
+FIELDS = ("right", "shortest", "same")
+PARITY = [kernels.SYMBOLS.index(operator) for operator in ("^", "<->")]
 SIZES = range(1, formulas.LARGEST + 1)
 
 
@@ -133,24 +135,32 @@ def measure(model: PreTrainedModel, count: int = 1000, beams: int = 5) -> dict[s
         drawn = {n: formulas.distinct(n, count, name, TEST) for n in SIZES}
         drawn = {n: one for n, one in drawn.items() if len(one.tokens)}
         found: dict[str, Any] = {}
+        nodes = np.concatenate([np.full(len(one.tokens), n) for n, one in drawn.items()])
+        parity = np.concatenate([np.isin(one.tokens, PARITY).sum(axis=1) for one in drawn.values()])
         for label, width in (("greedy", 1), (f"beams_{beams}", beams)):
-            verdicts = {n: judge(model, one, beams=width, prove=True) for n, one in drawn.items()}
+            verdicts = [judge(model, one, beams=width, prove=True) for one in drawn.values()]
+            joined = {
+                field: np.concatenate([getattr(verdict, field) for verdict in verdicts]) for field in FIELDS
+            }
 
-            def over(sizes: Sequence[int], verdicts: dict[int, Verdict] = verdicts) -> dict[str, Any]:
-                there = [verdicts[n] for n in sizes if n in verdicts]
+            def over(
+                chosen: np.ndarray[Any, np.dtype[np.bool_]],
+                joined: dict[str, np.ndarray[Any, Any]] = joined,
+            ) -> dict[str, Any]:
                 return {
-                    "count": sum(len(verdict.right) for verdict in there),
-                    **{
-                        field: round(float(np.mean(np.concatenate([getattr(v, field) for v in there]))), 4)
-                        for field in ("right", "shortest", "same")
-                    },
+                    "count": int(chosen.sum()),
+                    **{field: round(float(joined[field][chosen].mean()), 4) for field in FIELDS},
                 }
 
             found[label] = {
-                "up_to_6_nodes": over(range(1, 7)),
-                "5_to_12_nodes": over(range(5, 13)),
-                "all": over(SIZES),
-                "by_nodes": {str(n): over([n]) for n in drawn},
+                "up_to_6_nodes": over(nodes <= 6),
+                "5_to_12_nodes": over(nodes >= 5),
+                "all": over(nodes > 0),
+                "by_nodes": {str(n): over(nodes == n) for n in drawn},
+                "by_number_of_^_and_<->_5_to_12_nodes": {
+                    str(k): over((nodes >= 5) & (parity == k))
+                    for k in sorted(set(parity[nodes >= 5].tolist()))
+                },
             }
         found["baselines_5_to_12_nodes"] = baselines([drawn[n] for n in range(5, 13)])
         return found

@@ -24,6 +24,7 @@ from attnflow.models.ltl.kernels import BITS, PARTS, STATES_AT_MOST, SYMBOLS
 from attnflow.models.ltl.language import LOOP, STATES
 
 LARGEST = 12  # nodes
+FIELDS = ("tokens", "bits", "known", "answers")
 WORDS = (*STATES, LOOP)  # of an answer
 VOCABULARY = Vocabulary(SYMBOLS, WORDS)
 #: Of 1000 formulas whose shortest lasso has so many states, how many are kept (index 0 unused).
@@ -76,7 +77,7 @@ def draw(nodes: int, count: int, part: str, seed: int) -> Formulas:
 
 
 def distinct(nodes: int, count: int, part: str, seed: int) -> Formulas:
-    """Draws different formulas: `count` of them, or all that four times as many draws find.
+    """Draws different formulas: `count` of them, or fewer once a draw of as many hardly finds new ones.
 
     Args:
         nodes: of each formula.
@@ -87,7 +88,14 @@ def distinct(nodes: int, count: int, part: str, seed: int) -> Formulas:
     Returns:
         The formulas, in the order drawn.
     """
-    many = draw(nodes, 4 * count, part, seed)
-    _, first = np.unique(many.tokens, axis=0, return_index=True)
-    kept = np.sort(first)[:count]
-    return Formulas(many.tokens[kept], many.bits[kept], many.known[kept], many.answers[kept])
+    found = draw(nodes, 0, part, seed)
+    for turn in range(20):
+        more = draw(nodes, count, part, 1000 * seed + turn)
+        columns = [np.concatenate([getattr(found, name), getattr(more, name)]) for name in FIELDS]
+        _, first = np.unique(columns[0], axis=0, return_index=True)
+        kept = np.sort(first)[:count]
+        new = len(kept) - len(found.tokens)
+        found = Formulas(*(column[kept] for column in columns))
+        if len(kept) == count or new < count / 20:
+            break
+    return found

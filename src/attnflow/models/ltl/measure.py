@@ -1,6 +1,6 @@
 """How often the formula holds on the model's trace: `python -m attnflow.models.ltl.measure`.
 
-Held-out formulas are all different, and as hard as those of training (see `formulas.draw`): for each size 1,000, or
+Held-out formulas are all different, and as hard as those of training (see `formulas.draw`): for each size 500, or
 as many as are found, whose meaning training never asked about ("meaning"), and as many whose string it never saw
 though the meaning may have occurred otherwise spelled ("string"). An answer is right if `language.satisfies` says so;
 `shortest` counts the right ones that no lasso of fewer states betters, `same` those that are the very one that
@@ -85,10 +85,10 @@ def baselines(drawn: Sequence[Formulas]) -> dict[str, float]:
 
     Returns:
         Share of right ones, sizes weighing the same: "all true for ever"; "nothing true for ever"; the answer that
-        serves most of 2,000 training formulas, among their 40 most frequent ("best constant"); "copied polarity":
+        serves most of 800 training formulas, among their 40 most frequent ("best constant"); "copied polarity":
         for ever true what no negation stands right before at its first occurrence.
     """
-    seen = [formulas.draw(nodes, 250, "train", VALIDATION) for nodes in range(5, 13)]
+    seen = [formulas.draw(nodes, 100, "train", VALIDATION) for nodes in range(5, 13)]
     texts = [text for one in seen for text in one.texts()]
     frequent = Counter(tuple(answer) for one in seen for answer in taught(one)).most_common(40)
     constant = max(
@@ -114,7 +114,7 @@ def baselines(drawn: Sequence[Formulas]) -> dict[str, float]:
     }
 
 
-def measure(model: PreTrainedModel, count: int = 1000, beams: int = 5) -> dict[str, Any]:
+def measure(model: PreTrainedModel, count: int = 500, beams: int = 5) -> dict[str, Any]:
     """All figures of a model.
 
     Args:

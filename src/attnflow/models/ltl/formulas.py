@@ -8,7 +8,8 @@ the order of `STATES`.
 A formula belongs to one of three parts, settled by hashes: its meaning is held out ("meaning"), or else
 its string is ("string"), or it is for training ("train"). Its meaning is taken by its values on every lasso of up to
 three states: formulas that mean the same agree there, so one that is held out is never asked about in
-training, under any spelling, though it may be part of a larger formula.
+training, under any spelling, though it may be part of a larger formula. Formulas that need more than three states all
+agree there too, and are all held out.
 """
 
 from __future__ import annotations

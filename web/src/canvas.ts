@@ -16,11 +16,20 @@ export function fit(canvas: HTMLCanvasElement, width: number, height: number): C
 
 const measuring = (): CanvasRenderingContext2D => document.createElement("canvas").getContext("2d")!;
 let shared: CanvasRenderingContext2D | null = null;
+/** Measuring is slow, and the same labels are measured in every frame. */
+const widths = new Map<string, number>();
 
 export function textWidth(text: string, size: number, font: string, weight = 400): number {
+  const style = `${weight} ${size}px ${font}`;
+  const key = `${style}/${text}`;
+  const known = widths.get(key);
+  if (known !== undefined) return known;
   shared ??= measuring();
-  shared.font = `${weight} ${size}px ${font}`;
-  return shared.measureText(text).width;
+  shared.font = style;
+  const found = shared.measureText(text).width;
+  if (widths.size > 20_000) widths.clear();
+  widths.set(key, found);
+  return found;
 }
 
 /** `text`, or as much of its beginning as fits with an ellipsis behind it. */

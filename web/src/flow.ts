@@ -1,15 +1,17 @@
 /** The flow panel: layers as columns, tokens as rows, ribbons as wide as their flow. */
 import { scaleLog } from "d3-scale";
-import { fit, shortened, textWidth } from "./canvas.ts";
+import { fit, textWidth } from "./canvas.ts";
 import { check, choice, h, perFrame } from "./dom.ts";
 import { facts, type Fact, spoken } from "./facts.ts";
-import { buildFlow, type Flow, isFixed, lit, shownGroups } from "./flowgraph.ts";
-import { columnsThatFit, type Box, type Layout, layOut, NODE, type Ribbon } from "./layout.ts";
+import { buildFlow, type Flow, isFixed, lit, shownGroups, stacksOf } from "./flowgraph.ts";
+import { FADED, ribbonShapes, topShapes } from "./flowpicture.ts";
+import { type Box, columnsThatFit, type Layout, layOut, NODE, type Ribbon } from "./layout.ts";
 import { counted, percent, single } from "./numbers.ts";
 import type { FlowItem, Graph } from "./payload.ts";
+import { boxAt, boxBeside, ribbonAt } from "./pointing.ts";
 import { everyRow, joinRows, type Row } from "./rows.ts";
 import { savePng, saveSvg } from "./saving.ts";
-import { heightAt, paint, type Scene, type Shape } from "./scene.ts";
+import { paint, type Scene, type Shape } from "./scene.ts";
 import type { Colours } from "./theme.ts";
 import type { Tip } from "./tip.ts";
 import { fileName, type Panel, type State, type View } from "./view.ts";
@@ -21,7 +23,7 @@ const ROWS = 40;
 /** From the slider, 0 to 1, to the part of the flow below which ribbons are hidden; its low end hides nothing. */
 const LEAST = scaleLog().domain([1e-5, 0.2]).range([0, 1]).clamp(true);
 
-type Mark = { box: number } | { ribbon: number } | { player: number };
+type Mark = { box: number } | { player: number };
 
 export function flowPanel(view: View, tip: Tip): Panel {
   const { payload } = view;
@@ -139,10 +141,6 @@ export function flowPanel(view: View, tip: Tip): Panel {
     ];
   }
 
-  function stacksOf(of: Graph): ("encoder" | "decoder")[] {
-    return (["encoder", "decoder"] as const).filter((stack) => of.groups.some((group) => group.stack === stack));
-  }
-
   function space(): { width: number; label: number; end: number } {
     const { font } = view.colours;
     const stacks = graph ? stacksOf(graph).length : 1;
@@ -210,6 +208,7 @@ export function flowPanel(view: View, tip: Tip): Panel {
     if (pinned && "box" in pinned) pinned = null;
     hovered = null;
     cursor = null;
+    settled = false;
     select();
   }
 
@@ -239,7 +238,7 @@ export function flowPanel(view: View, tip: Tip): Panel {
     count.textContent = parts2.filter(Boolean).join(" ");
     describe();
     legendItems();
-    draw.ask();
+    paintAll.ask();
   }
 
   function describe(): void {
@@ -322,120 +321,6 @@ export function flowPanel(view: View, tip: Tip): Panel {
 
   // -- drawing -------------------------------------------------------------------------------------------------
 
-  const colourOf = (ribbon: Ribbon, from: Colours): string =>
-    ribbon.kind === "closure" ? from.closure : ribbon.kind === "cross" ? from.cross : ribbon.same ? from.residual : from.attention;
-
-  function ribbonShapes(from: Colours): Shape[] {
-    return drawn.map((ribbon): Shape => shapeOf(ribbon, ribbon.width, colourOf(ribbon, from), ribbon.same ? 0.32 : ribbon.loop ? 0.36 : 0.46));
-  }
-
-  function shapeOf(ribbon: Ribbon, wide: number, fill: string, alpha: number): Shape {
-    if (ribbon.loop)
-      return { kind: "path", points: ribbon.loop, stroke: fill, width: Math.max(wide, 0.75), alpha, round: 7 };
-    const { x0, y0, x1, y1 } = ribbon;
-    return { kind: "ribbon", x0, y0, x1, y1, width: wide, fill, alpha };
-  }
-
-  function topShapes(from: Colours, parts: Float64Array | null): Shape[] {
-    const shapes: Shape[] = [];
-    const at = layout!;
-    const touched = new Set<number>();
-    if (parts)
-      for (const ribbon of [...at.ribbons].sort((a, b) => b.flow - a.flow)) {
-        const amount = ribbon.edges.reduce((sum, edge) => sum + parts[edge]!, 0);
-        if (amount * at.scale < 0.03) continue;
-        touched.add(ribbon.from).add(ribbon.to);
-        shapes.push(shapeOf(ribbon, amount * at.scale, ribbon.same ? from.soft : from.lit, ribbon.same ? 0.7 : 0.85));
-      }
-    at.boxes.forEach((box, b) => {
-      const strong = !parts || touched.has(b);
-      shapes.push({
-        kind: "rect", x: box.x, y: box.y - box.height / 2, width: NODE, height: box.height, radius: Math.min(2, box.height / 2),
-        fill: strong ? from.ink : from.line,
-        ...(marked(b) ? { stroke: from.lit } : {}),
-      });
-    });
-    if (showCut && !parts) shapes.push(...cutShapes(from));
-    const carrying = new Set(at.boxes.map((box) => box.row));
-    for (const label of at.labels) {
-      const row = at.rows[label.row]!;
-      const mine = row.player !== null && (row.player === view.state.player || (hovered !== null && "player" in hovered && hovered.player === row.player));
-      shapes.push({
-        kind: "text", x: label.x, y: label.y, text: shortened(row.label, label.space, label.size, from.font, mine ? 700 : 400), size: label.size, anchor: "end",
-        fill: (row.quiet || !carrying.has(label.row)) && !mine ? from.soft : from.ink, weight: mine ? 700 : 400, halo: from.ground,
-      });
-    }
-    shapes.push(...headings(from), ...targetShapes(from));
-    return shapes;
-  }
-
-  function headings(from: Colours): Shape[] {
-    const stacks = stacksOf(graph!);
-    let last = -Infinity;
-    return layout!.columns.flatMap((column): Shape[] => {
-      const first = column.layer === 0;
-      const text = first ? (stacks.length > 1 ? (column.stack === "encoder" ? "source" : "decoder") : "input") : String(column.layer);
-      const half = textWidth(text, 12, from.font) / 2;
-      const x = column.x + NODE / 2;
-      if (x - half < last + 6) return [];
-      last = x + half;
-      return [{ kind: "text", x, y: 12, text, size: 12, anchor: "middle", fill: from.soft }];
-    });
-  }
-
-  /** The target's name beside its node; of a set, beside the node that takes most. */
-  function targetShapes(from: Colours): Shape[] {
-    const at = layout!;
-    const positions = new Set(view.target.positions);
-    const ends = at.boxes.filter((box) => box.group === graph!.final && box.nodes.some((n) => positions.has(flow!.nodes[n]!.position)));
-    if (ends.length === 0) return [];
-    const best = ends.reduce((one, other) => (other.through > one.through ? other : one));
-    const x = best.x + NODE + 7 + (at.ribbons.some((ribbon) => ribbon.loop) ? 20 : 0);
-    const text = shortened(view.target.name, at.width - x - 2, 13, from.font, 600);
-    // Of many positions together the name stands in their middle, beside one line.
-    const [top, bottom] = [Math.min(...ends.map((box) => box.y - box.height / 2)), Math.max(...ends.map((box) => box.y + box.height / 2))];
-    const many = ends.length > 3;
-    const marks = many ? [{ y: (top + bottom) / 2, height: bottom - top }] : ends;
-    const shapes: Shape[] = marks.map(({ y, height }) => ({
-      kind: "rect", x: best.x + NODE + 2, y: y - Math.max(height, 4) / 2, width: 2.5, height: Math.max(height, 4), fill: from.lit,
-    }));
-    return [...shapes, { kind: "text", x, y: many ? (top + bottom) / 2 : best.y, text, size: 13, anchor: "start", fill: from.ink, weight: 600, halo: from.ground }];
-  }
-
-  /** A dashed line per gap through the middles of the ribbons that cross the cut, and a tick on each. */
-  function cutShapes(from: Colours): Shape[] {
-    const byGap = new Map<string, [number, number, number][]>();
-    for (const ribbon of layout!.ribbons) {
-      if (!ribbon.cut || ribbon.loop) continue;
-      const x = (ribbon.x0 + ribbon.x1) / 2;
-      const key = ribbon.kind === "cross" ? "cross" : x.toFixed(0);
-      const at = ribbon.kind === "cross" ? ribbon.x1 - 14 : x;
-      const points = byGap.get(key) ?? [];
-      points.push([at, heightAt(ribbon, at), ribbon.width]);
-      byGap.set(key, points);
-    }
-    const shapes: Shape[] = [];
-    for (const points of byGap.values()) {
-      points.sort((one, two) => one[1] - two[1]);
-      const ends = points.map(([x, y]): [number, number] => [x, y]);
-      const first = ends[0]!;
-      const last = ends[ends.length - 1]!;
-      shapes.push({
-        kind: "path",
-        points: [[first[0], first[1] - points[0]![2] / 2 - 8], ...ends, [last[0], last[1] + points[points.length - 1]![2] / 2 + 8]],
-        stroke: from.cut, width: 1.5, dash: [5, 4],
-      });
-      for (const [x, y, wide] of points) {
-        const half = Math.max(wide / 2, 2);
-        shapes.push({ kind: "path", points: [[x, y - half], [x, y + half]], stroke: from.cut, width: 2.5 });
-      }
-    }
-    return shapes;
-  }
-
-  const marked = (b: number): boolean =>
-    (hovered !== null && "box" in hovered && hovered.box === b) || (pinned !== null && "box" in pinned && pinned.box === b) || cursor === b;
-
   /** What is lit: what is hovered, else what is pinned. */
   function mark(): Mark | null {
     if (hovered) return hovered;
@@ -446,7 +331,6 @@ export function flowPanel(view: View, tip: Tip): Panel {
 
   function seeds(of: Mark): number[] {
     if ("box" in of) return layout!.boxes[of.box]?.nodes ?? [];
-    if ("ribbon" in of) return [];
     const player = payload.players[of.player];
     return (player?.nodes ?? []).flatMap(([stack, position]) => {
       const group = graph!.groups.findIndex((found) => found.stack === stack && found.layer === 0);
@@ -457,70 +341,52 @@ export function flowPanel(view: View, tip: Tip): Panel {
 
   function litParts(): Float64Array | null {
     const of = mark();
-    if (!of || !flow || !layout || "ribbon" in of) return null;
+    if (!of || !flow || !layout) return null;
     const found = seeds(of);
     // A player without any drawn flow lights nothing, and says so by everything else standing back.
     return found.length > 0 || "player" in of ? lit(flow, found) : null;
   }
 
-  function scene(): Scene {
-    const from = view.colours;
-    return { width: layout!.width, height: layout!.height, shapes: [...ribbonShapes(from), ...topShapes(from, litParts())] };
+  function above(from: Colours, parts: Float64Array | null): Shape[] {
+    const players = [view.state.player, hovered && "player" in hovered ? hovered.player : null];
+    const boxes = [cursor, ...[hovered, pinned].map((of) => (of && "box" in of ? of.box : null))];
+    const kept = <T>(items: (T | null)[]): Set<T> => new Set(items.filter((found): found is T => found !== null));
+    const emphasis = { parts, players: kept(players), boxes: kept(boxes), cut: showCut };
+    return topShapes({ graph: graph!, flow: flow!, layout: layout!, target: view.target }, emphasis, from);
   }
 
-  let painted: unknown = null;
-  const draw = perFrame(() => {
+  function scene(): Scene {
+    const from = view.colours;
+    const parts = litParts();
+    const { width: wide, height } = layout!;
+    return { width: wide, height, shapes: [...ribbonShapes(drawn, from, parts ? FADED : 1), ...above(from, parts)] };
+  }
+
+  let painted: readonly Ribbon[] | null = null; // the ribbons that stand on the lower canvas
+  let settled = false; // whether the upper canvas is as it should be
+  const paintAll = perFrame(() => {
     if (!layout || !flow || picture.hidden) return;
     const from = view.colours;
     const { width: wide, height } = layout;
-    const key = [drawn, from.ground, wide, height].join();
-    const stale = painted === null || key !== painted || lastDrawn !== drawn;
-    if (stale) {
-      paint(fit(base, wide, height), { width: wide, height, shapes: ribbonShapes(from) }, from.font);
-      painted = key;
-      lastDrawn = drawn;
+    if (painted !== drawn) {
+      paint(fit(base, wide, height), { width: wide, height, shapes: ribbonShapes(drawn, from) }, from.font);
+      painted = drawn;
     }
+    if (settled) return;
+    settled = true;
     const parts = litParts();
-    base.style.opacity = parts ? "0.28" : "1";
-    paint(fit(top, wide, height), { width: wide, height, shapes: topShapes(from, parts) }, from.font);
+    base.style.opacity = String(parts ? FADED : 1);
+    paint(fit(top, wide, height), { width: wide, height, shapes: above(from, parts) }, from.font);
   });
-  let lastDrawn: Ribbon[] | null = null;
+  const draw = {
+    /** Draws all but ribbons that have not changed. */
+    ask: (): void => {
+      settled = false;
+      paintAll.ask();
+    },
+  };
 
   // -- pointing --------------------------------------------------------------------------------------------------
-
-  function boxAt(x: number, y: number): number | null {
-    let best: number | null = null;
-    let distance = Infinity;
-    layout!.boxes.forEach((box, b) => {
-      const dx = Math.abs(x - box.x - NODE / 2);
-      const dy = Math.max(Math.abs(y - box.y) - box.height / 2, 0);
-      if (dx < 9 && dy < 5 && dx + 2 * dy < distance) {
-        distance = dx + 2 * dy;
-        best = b;
-      }
-    });
-    if (best !== null) return best;
-    // A label stands for its row's input.
-    for (const label of layout!.labels)
-      if (x <= label.x + 4 && x > label.x - label.space && Math.abs(y - label.y) <= label.size / 2 + 1) {
-        const input = layout!.boxes.findIndex((box) => box.row === label.row && graph!.groups[box.group]!.layer === 0);
-        return input >= 0 ? input : null;
-      }
-    return null;
-  }
-
-  function ribbonAt(x: number, y: number): number | null {
-    let best: number | null = null;
-    let narrow = Infinity;
-    for (const ribbon of drawn) {
-      if (ribbon.loop || x < ribbon.x0 || x > ribbon.x1) continue;
-      if (Math.abs(y - heightAt(ribbon, x)) <= Math.max(ribbon.width / 2, 2) && ribbon.width < narrow) {
-        narrow = ribbon.width;
-        best = layout!.ribbons.indexOf(ribbon);
-      }
-    }
-    return best;
-  }
 
   const rowName = (box: Box): string => layout!.rows[box.row]!.label;
   const layerName = (box: Box): string => {
@@ -537,8 +403,7 @@ export function flowPanel(view: View, tip: Tip): Panel {
     return [[row.label], ["At", layerName(box)], amount];
   }
 
-  function ribbonFacts(r: number): Fact[] {
-    const ribbon = layout!.ribbons[r]!;
+  function ribbonFacts(ribbon: Ribbon): Fact[] {
     const [from, to] = [layout!.boxes[ribbon.from]!, layout!.boxes[ribbon.to]!];
     return [
       [`${rowName(from)} → ${rowName(to)}`],
@@ -553,8 +418,8 @@ export function flowPanel(view: View, tip: Tip): Panel {
     if (!layout) return;
     const area = top.getBoundingClientRect();
     const [x, y] = [event.clientX - area.left, event.clientY - area.top];
-    const b = boxAt(x, y);
-    const r = b === null ? ribbonAt(x, y) : null;
+    const b = boxAt(graph!, layout, x, y);
+    const r = b === null ? ribbonAt(drawn, x, y) : null;
     const before = hovered;
     hovered = b !== null ? { box: b } : null;
     cursor = null;
@@ -590,7 +455,7 @@ export function flowPanel(view: View, tip: Tip): Panel {
 
   function key(event: KeyboardEvent): void {
     if (!layout || layout.boxes.length === 0) return;
-    const { boxes, columns } = layout;
+    const { boxes } = layout;
     if (event.key === "Escape") {
       cursor = null;
       press(null);
@@ -606,18 +471,9 @@ export function flowPanel(view: View, tip: Tip): Panel {
     const move = moves[event.key];
     if (!move) return;
     event.preventDefault();
-    if (cursor === null) cursor = boxes.reduce((best, box, b) => (box.group === columns[0]!.group && box.y < (boxes[best]!.group === columns[0]!.group ? boxes[best]!.y : Infinity) ? b : best), 0);
-    else {
-      const here = boxes[cursor]!;
-      const column = columns.findIndex((found) => found.group === here.group);
-      const [dx, dy] = move;
-      const group = columns[column + dx]?.group;
-      const candidates = boxes
-        .map((box, b) => ({ box, b }))
-        .filter(({ box, b }) => b !== cursor && box.group === group && (dy === 0 || (box.y - here.y) * dy > 0));
-      if (candidates.length === 0) return;
-      cursor = candidates.reduce((one, other) => (Math.abs(other.box.y - here.y) < Math.abs(one.box.y - here.y) ? other : one)).b;
-    }
+    const next = boxBeside(layout, cursor, move[0], move[1]);
+    if (next === null) return;
+    cursor = next;
     const area = top.getBoundingClientRect();
     const box = boxes[cursor]!;
     const lines = boxFacts(cursor);
@@ -636,7 +492,7 @@ export function flowPanel(view: View, tip: Tip): Panel {
   });
   picture.addEventListener("click", (event) => {
     const area = top.getBoundingClientRect();
-    press(boxAt(event.clientX - area.left, event.clientY - area.top));
+    if (graph && layout) press(boxAt(graph, layout, event.clientX - area.left, event.clientY - area.top));
   });
   slider.addEventListener("input", () => {
     threshold = slider.valueAsNumber === 0 ? 0 : LEAST.invert(slider.valueAsNumber);
@@ -680,7 +536,7 @@ export function flowPanel(view: View, tip: Tip): Panel {
     },
     destroy: () => {
       watch.disconnect();
-      draw.stop();
+      paintAll.stop();
     },
   };
 }

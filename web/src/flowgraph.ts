@@ -41,6 +41,10 @@ export interface Flow {
 /** Composite edges below this part of the value are dropped. */
 const LEAST = 1e-7;
 
+export function stacksOf(graph: Graph): Stack[] {
+  return (["encoder", "decoder"] as const).filter((stack) => graph.groups.some((group) => group.stack === stack));
+}
+
 /** The groups that may be shown as columns: inputs and layers, without what lies inside a layer. */
 export function shownGroups(graph: Graph): number[] {
   return graph.groups.flatMap((group, index) => (group.stack === "encoder" || group.stack === "decoder" ? [index] : []));

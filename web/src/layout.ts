@@ -182,7 +182,7 @@ export function layOut(graph: Graph, flow: Flow, rows: readonly Row[], groups: r
       x0: a.x + NODE, y0: 0, x1: b.x, y1: 0, width: 0,
     });
   });
-  const ribbons = [...merged.values()];
+  const ribbons = [...merged.values()].sort((one, two) => two.flow - one.flow);
   const leaving: Ribbon[][] = boxes.map(() => []);
   const entering: Ribbon[][] = boxes.map(() => []);
   for (const ribbon of ribbons) {

@@ -65,9 +65,13 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene, font: str
   for (const shape of scene.shapes) {
     context.globalAlpha = 1;
     if (shape.kind === "rect") {
+      context.fillStyle = shape.fill;
+      if (!shape.radius && !shape.stroke) {
+        context.fillRect(shape.x, shape.y, shape.width, shape.height);
+        continue;
+      }
       context.beginPath();
       context.roundRect(shape.x, shape.y, shape.width, shape.height, shape.radius ?? 0);
-      context.fillStyle = shape.fill;
       context.fill();
       if (shape.stroke) {
         context.strokeStyle = shape.stroke;

@@ -1,0 +1,141 @@
+/** The flow picture as shapes: ribbons below, and above them nodes, names, the minimum cut and what is lit. */
+import { shortened, textWidth } from "./canvas.ts";
+import { type Flow, stacksOf } from "./flowgraph.ts";
+import { type Layout, NODE, type Ribbon } from "./layout.ts";
+import type { Graph, Target } from "./payload.ts";
+import { heightAt, type Shape } from "./scene.ts";
+import type { Colours } from "./theme.ts";
+
+export interface Picture {
+  graph: Graph;
+  flow: Flow;
+  layout: Layout;
+  target: Target;
+}
+
+/** What stands out. */
+export interface Emphasis {
+  /** Per edge of the flow what of it is lit; null: nothing is, and everything stands as it is. */
+  parts: Float64Array | null;
+  /** Players whose labels are bold. */
+  players: ReadonlySet<number>;
+  /** Boxes with a ring. */
+  boxes: ReadonlySet<number>;
+  cut: boolean;
+}
+
+/** How strong ribbons are while others are lit. */
+export const FADED = 0.28;
+
+const colourOf = (ribbon: Ribbon, from: Colours): string =>
+  ribbon.kind === "closure" ? from.closure : ribbon.kind === "cross" ? from.cross : ribbon.same ? from.residual : from.attention;
+
+/** The ribbons, in the order in which they are drawn; same-token ribbons are quieter. */
+export function ribbonShapes(drawn: readonly Ribbon[], from: Colours, strength = 1): Shape[] {
+  return drawn.map((ribbon) => shapeOf(ribbon, ribbon.width, colourOf(ribbon, from), strength * (ribbon.same ? 0.32 : ribbon.loop ? 0.36 : 0.46)));
+}
+
+function shapeOf(ribbon: Ribbon, wide: number, fill: string, alpha: number): Shape {
+  if (ribbon.loop) return { kind: "path", points: ribbon.loop, stroke: fill, width: Math.max(wide, 0.75), alpha, round: 7 };
+  const { x0, y0, x1, y1 } = ribbon;
+  return { kind: "ribbon", x0, y0, x1, y1, width: wide, fill, alpha };
+}
+
+/** Everything above the ribbons. */
+export function topShapes(picture: Picture, emphasis: Emphasis, from: Colours): Shape[] {
+  const { layout } = picture;
+  const { parts } = emphasis;
+  const shapes: Shape[] = [];
+  const touched = new Set<number>();
+  if (parts)
+    for (const ribbon of layout.ribbons) {
+      let amount = 0;
+      for (const edge of ribbon.edges) amount += parts[edge]!;
+      if (amount * layout.scale < 0.03) continue;
+      touched.add(ribbon.from).add(ribbon.to);
+      shapes.push(shapeOf(ribbon, amount * layout.scale, ribbon.same ? from.soft : from.lit, ribbon.same ? 0.7 : 0.85));
+    }
+  layout.boxes.forEach((box, b) => {
+    shapes.push({
+      kind: "rect", x: box.x, y: box.y - box.height / 2, width: NODE, height: box.height, radius: box.height < 4 ? 0 : 2,
+      fill: !parts || touched.has(b) ? from.ink : from.line,
+      ...(emphasis.boxes.has(b) ? { stroke: from.lit } : {}),
+    });
+  });
+  if (emphasis.cut && !parts) shapes.push(...cutShapes(layout, from));
+  const carrying = new Set(layout.boxes.map((box) => box.row));
+  for (const label of layout.labels) {
+    const row = layout.rows[label.row]!;
+    const mine = row.player !== null && emphasis.players.has(row.player);
+    const weight = mine ? 700 : 400;
+    shapes.push({
+      kind: "text", x: label.x, y: label.y, text: shortened(row.label, label.space, label.size, from.font, weight), size: label.size, anchor: "end",
+      fill: (row.quiet || !carrying.has(label.row)) && !mine ? from.soft : from.ink, weight, halo: from.ground,
+    });
+  }
+  shapes.push(...headings(picture, from), ...targetShapes(picture, from));
+  return shapes;
+}
+
+function headings({ graph, layout }: Picture, from: Colours): Shape[] {
+  const stacks = stacksOf(graph);
+  let last = -Infinity;
+  return layout.columns.flatMap((column): Shape[] => {
+    const first = column.layer === 0;
+    const text = first ? (stacks.length > 1 ? (column.stack === "encoder" ? "source" : "decoder") : "input") : String(column.layer);
+    const half = textWidth(text, 12, from.font) / 2;
+    const x = column.x + NODE / 2;
+    if (x - half < last + 6) return [];
+    last = x + half;
+    return [{ kind: "text", x, y: 12, text, size: 12, anchor: "middle", fill: from.soft }];
+  });
+}
+
+/** The target's name beside its node; of a set, beside the node that takes most. */
+function targetShapes({ graph, flow, layout: at, target }: Picture, from: Colours): Shape[] {
+  const positions = new Set(target.positions);
+  const ends = at.boxes.filter((box) => box.group === graph.final && box.nodes.some((n) => positions.has(flow.nodes[n]!.position)));
+  if (ends.length === 0) return [];
+  const best = ends.reduce((one, other) => (other.through > one.through ? other : one));
+  const x = best.x + NODE + 7 + (at.ribbons.some((ribbon) => ribbon.loop) ? 20 : 0);
+  const text = shortened(target.name, at.width - x - 2, 13, from.font, 600);
+  // Of many positions together the name stands in their middle, beside one line.
+  const [top, bottom] = [Math.min(...ends.map((box) => box.y - box.height / 2)), Math.max(...ends.map((box) => box.y + box.height / 2))];
+  const many = ends.length > 3;
+  const marks = many ? [{ y: (top + bottom) / 2, height: bottom - top }] : ends;
+  const shapes: Shape[] = marks.map(({ y, height }) => ({
+    kind: "rect", x: best.x + NODE + 2, y: y - Math.max(height, 4) / 2, width: 2.5, height: Math.max(height, 4), fill: from.lit,
+  }));
+  return [...shapes, { kind: "text", x, y: many ? (top + bottom) / 2 : best.y, text, size: 13, anchor: "start", fill: from.ink, weight: 600, halo: from.ground }];
+}
+
+/** A dashed line per gap through the middles of the ribbons that cross the cut, and a tick on each. */
+function cutShapes(layout: Layout, from: Colours): Shape[] {
+  const byGap = new Map<string, [number, number, number][]>();
+  for (const ribbon of layout.ribbons) {
+    if (!ribbon.cut || ribbon.loop) continue;
+    const x = (ribbon.x0 + ribbon.x1) / 2;
+    const key = ribbon.kind === "cross" ? "cross" : x.toFixed(0);
+    const at = ribbon.kind === "cross" ? ribbon.x1 - 14 : x;
+    const points = byGap.get(key) ?? [];
+    points.push([at, heightAt(ribbon, at), ribbon.width]);
+    byGap.set(key, points);
+  }
+  const shapes: Shape[] = [];
+  for (const points of byGap.values()) {
+    points.sort((one, two) => one[1] - two[1]);
+    const ends = points.map(([x, y]): [number, number] => [x, y]);
+    const first = ends[0]!;
+    const last = ends[ends.length - 1]!;
+    shapes.push({
+      kind: "path",
+      points: [[first[0], first[1] - points[0]![2] / 2 - 8], ...ends, [last[0], last[1] + points[points.length - 1]![2] / 2 + 8]],
+      stroke: from.cut, width: 1.5, dash: [5, 4],
+    });
+    for (const [x, y, wide] of points) {
+      const half = Math.max(wide / 2, 2);
+      shapes.push({ kind: "path", points: [[x, y - half], [x, y + half]], stroke: from.cut, width: 2.5 });
+    }
+  }
+  return shapes;
+}

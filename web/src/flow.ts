@@ -4,7 +4,7 @@ import { fit, textWidth } from "./canvas.ts";
 import { check, choice, h, perFrame } from "./dom.ts";
 import { facts, type Fact, spoken } from "./facts.ts";
 import { buildFlow, type Flow, isFixed, lit, shownGroups, stacksOf } from "./flowgraph.ts";
-import { FADED, ribbonShapes, topShapes } from "./flowpicture.ts";
+import { FADED, legendShapes, ribbonShapes, topShapes } from "./flowpicture.ts";
 import { type Box, columnsThatFit, type Layout, layOut, NODE, type Ribbon } from "./layout.ts";
 import { counted, percent, single } from "./numbers.ts";
 import type { FlowItem, Graph } from "./payload.ts";
@@ -145,7 +145,7 @@ export function flowPanel(view: View, tip: Tip): Panel {
     const { font } = view.colours;
     const stacks = graph ? stacksOf(graph).length : 1;
     const names = [...payload.players.map((player) => player.label), ...payload.sequences.flatMap((some) => some.tokens.map((token) => token.label))];
-    const widest = Math.max(...names.map((name) => textWidth(name, 13, font)), 20);
+    const widest = Math.max(...names.map((name) => textWidth(name, 13, font, 700)), 20);
     const label = Math.min(widest + 14, width < 600 ? 92 / stacks + 18 : 170);
     const end = Math.min(textWidth(view.target.name, 13, font, 600) + 18, width < 600 ? 74 : 150);
     return { width, label: Math.max(label, 40), end: Math.max(end, 30) };
@@ -306,17 +306,20 @@ export function flowPanel(view: View, tip: Tip): Panel {
     if (focused) layers.querySelector<HTMLElement>(`[data-group="${focused}"]`)?.focus();
   }
 
-  function legendItems(): void {
-    const kinds: [string, string, boolean][] = [
+  /** What is drawn, as `[colour, words]`; colours are also the names of the style sheet. */
+  function kinds(): [keyof Colours & string, string][] {
+    const every: [keyof Colours & string, string, boolean][] = [
       ["attention", "attention", drawn.some((ribbon) => !ribbon.same && ribbon.kind === "attention")],
       ["residual", "same token: residual stream, attention to itself", drawn.some((ribbon) => ribbon.same)],
       ["cross", "cross-attention", drawn.some((ribbon) => ribbon.kind === "cross")],
       ["closure", "a generated token, fed back by the node that decided it", drawn.some((ribbon) => ribbon.kind === "closure")],
       ["cut", "minimum cut: what limits the flow", showCut && layout!.ribbons.some((ribbon) => ribbon.cut)],
     ];
-    legend.replaceChildren(
-      ...kinds.filter(([, , present]) => present).map(([name, text]) => h("li", {}, h("i", { class: name }), text)),
-    );
+    return every.filter(([, , present]) => present).map(([name, text]) => [name, text]);
+  }
+
+  function legendItems(): void {
+    legend.replaceChildren(...kinds().map(([name, text]) => h("li", {}, h("i", { class: name }), text)));
   }
 
   // -- drawing -------------------------------------------------------------------------------------------------
@@ -355,11 +358,13 @@ export function flowPanel(view: View, tip: Tip): Panel {
     return topShapes({ graph: graph!, flow: flow!, layout: layout!, target: view.target }, emphasis, from);
   }
 
+  /** The picture to keep: with its legend, as it stands on its own. */
   function scene(): Scene {
     const from = view.colours;
     const parts = litParts();
     const { width: wide, height } = layout!;
-    return { width: wide, height, shapes: [...ribbonShapes(drawn, from, parts ? FADED : 1), ...above(from, parts)] };
+    const { shapes, height: below } = legendShapes(kinds(), wide, height + 10, from);
+    return { width: wide, height: height + below + 10, shapes: [...ribbonShapes(drawn, from, parts ? FADED : 1), ...above(from, parts), ...shapes] };
   }
 
   let painted: readonly Ribbon[] | null = null; // the ribbons that stand on the lower canvas

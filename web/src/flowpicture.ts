@@ -139,3 +139,24 @@ function cutShapes(layout: Layout, from: Colours): Shape[] {
   }
   return shapes;
 }
+
+/** A legend of `[colour, words]` in lines below `top`, for a picture that is kept. */
+export function legendShapes(
+  kinds: readonly (readonly [keyof Colours & string, string])[],
+  width: number,
+  top: number,
+  from: Colours,
+): { shapes: Shape[]; height: number } {
+  const shapes: Shape[] = [];
+  let [x, y] = [8, top + 8];
+  for (const [name, text] of kinds) {
+    const own = 30 + textWidth(text, 12, from.font) + 18;
+    if (x > 8 && x + own > width) [x, y] = [8, y + 20];
+    const fill = String(from[name]);
+    if (name === "cut") shapes.push({ kind: "path", points: [[x, y], [x + 24, y]], stroke: fill, width: 2, dash: [5, 4] });
+    else shapes.push({ kind: "ribbon", x0: x, y0: y, x1: x + 24, y1: y, width: 9, fill, alpha: 0.6 });
+    shapes.push({ kind: "text", x: x + 30, y, text, size: 12, fill: from.soft });
+    x += own;
+  }
+  return { shapes, height: y + 14 - top };
+}

@@ -6,7 +6,7 @@ import { counted, single } from "./numbers.ts";
 import { savePng, saveSvg } from "./saving.ts";
 import { paint, type Scene, type Shape } from "./scene.ts";
 import { fraction, isDim, most } from "./shading.ts";
-import { shade } from "./theme.ts";
+import { scaleShapes, shade } from "./theme.ts";
 import type { Tip } from "./tip.ts";
 import { fileName, type Panel, type View } from "./view.ts";
 
@@ -63,8 +63,8 @@ export function matrixPanel(view: View, tip: Tip): Panel {
   const save = h(
     "span",
     { class: "save" },
-    h("button", { type: "button", onclick: () => saveSvg(fileName(view, "matrix"), scene(), view.colours) }, "Save SVG"),
-    h("button", { type: "button", onclick: () => void savePng(fileName(view, "matrix"), scene(), view.colours) }, "Save PNG"),
+    h("button", { type: "button", onclick: () => saveSvg(fileName(view, "matrix"), kept(), view.colours) }, "Save SVG"),
+    h("button", { type: "button", onclick: () => void savePng(fileName(view, "matrix"), kept(), view.colours) }, "Save PNG"),
   );
   const element = h(
     "section",
@@ -110,12 +110,26 @@ export function matrixPanel(view: View, tip: Tip): Panel {
     draw.ask();
   }
 
-  function legend(): void {
+  /** The ends of the scale of what is selected, in words. */
+  function scaleEnds(): [string, string] {
     const [below, above] = view.result.ends;
     const text = single(end(current()));
+    return view.result.two_signs ? [`${below} -${text}`, `${text} ${above}`] : ["0", `${text} ${above}`.trim()];
+  }
+
+  function legend(): void {
+    const [low, high] = scaleEnds();
     const i = h("i", { class: view.result.two_signs ? "both" : "" });
-    const ends = view.result.two_signs ? [`${below} -${text}`, `${text} ${above}`] : ["0", `${text} ${above}`.trim()];
-    key.replaceChildren(h("span", { class: "scale" }, h("span", {}, ends[0]), i, h("span", {}, ends[1])));
+    key.replaceChildren(h("span", { class: "scale" }, h("span", {}, low), i, h("span", {}, high)));
+  }
+
+  /** The picture to keep: with its scale; of results side by side each row has its own, and the words say so. */
+  function kept(): Scene {
+    const shown = scene();
+    const from = view.colours;
+    const y = shown.height + 12;
+    const ends: [string, string] = byResult ? ["0", "each row's own highest score"] : scaleEnds();
+    return { ...shown, height: y + 14, shapes: [...shown.shapes, ...scaleShapes(8, y, ends, !byResult && view.result.two_signs, from)] };
   }
 
   /** The score with the largest size of a joined cell. */

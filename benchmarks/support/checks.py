@@ -18,6 +18,7 @@ from benchmarks.support.types import ModelType, find_class
 #: Largest parameter count that is built: anything above is a size that the rules missed.
 LARGEST = 40_000_000
 TOLERANCE = 2e-5
+TOWERS = ("text_model", "vision_model", "image_model", "audio_model")
 
 
 @dataclass
@@ -181,19 +182,33 @@ def _example(model: Any, row: Row) -> dict[str, Any]:
 
 
 def _check(kind: ModelType, name: str, row: Row) -> None:
+    from attnflow.capture.towers import is_dual
+
+    model = build(kind.name, name)
+    if not is_dual(model):
+        _check_part(model, model, _example(eager(model), row), row)
+        return
+    towers = [part for part in (getattr(model, name, None) for name in TOWERS) if part is not None]
+    labels = []
+    for part in towers:  # no attention runs between them: each is explained by itself
+        _check_part(model, part, _example(eager(part), row), row)
+        labels.append(row.inputs)
+    row.inputs = "each tower: " + ", ".join(labels)
+
+
+def _check_part(model: Any, part: Any, inputs: dict[str, Any], row: Row) -> None:
+    """Checks a model, or the tower of it that reads these inputs."""
     import attnflow
     from attnflow.errors import CaptureError
 
-    model = build(kind.name, name)
-    inputs = _example(eager(model), row)
     spy = SoftmaxSpy()
-    other = eager(model)
+    other = eager(part)
     with spy:
         run(other, inputs)
     row.softmax = [f"{shape}" for shape in dict.fromkeys(spy.shapes)]
-    before = run(model, inputs)
+    before = run(part, inputs)
     seen: list[Any] = []
-    handle = model.register_forward_hook(lambda module, args, output: seen.append(output))
+    handle = part.register_forward_hook(lambda module, args, output: seen.append(output))
     partial = False
     try:
         try:
@@ -214,8 +229,9 @@ def _check(kind: ModelType, name: str, row: Row) -> None:
     record = trace.record("attention")
     stacks = {"encoder": record.encoder, "decoder": record.decoder, "cross": record.cross}
     row.layers = {stack: len(layers) for stack, layers in stacks.items() if layers}
-    _same_logits(seen, run(other, inputs), before, run(model, inputs), row)
-    _same_attention(model, other, inputs, stacks, row, partial)
+    row.checks = []
+    _same_logits(seen, run(other, inputs), before, run(part, inputs), row)
+    _same_attention(part, other, inputs, stacks, row, partial)
     _rows(stacks, trace.sinks, row)
     _explained(attnflow, model, inputs, trace, row, partial)
     _gradient(attnflow, model, inputs, row, partial)

@@ -25,7 +25,19 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "backbone_config": {**_RESNET, "out_features": ["stage2", "stage3", "stage4"]},
     },
     "table-transformer": {"use_timm_backbone": False, "backbone": None, "backbone_config": _RESNET},
-    "gemma4_assistant": {"text_config": {"hidden_size_per_layer_input": 0}},
+    "gemma4_assistant": {"text_config": {"hidden_size_per_layer_input": 0, "vocab_size_per_layer_input": 0}},
+    "encoder-decoder": {
+        "encoder": {"model_type": "bert"},
+        "decoder": {"model_type": "bert", "is_decoder": True, "add_cross_attention": True},
+    },
+    "vision-encoder-decoder": {
+        "encoder": {"model_type": "vit"},
+        "decoder": {"model_type": "bert", "is_decoder": True, "add_cross_attention": True},
+    },
+    "speech-encoder-decoder": {
+        "encoder": {"model_type": "wav2vec2"},
+        "decoder": {"model_type": "bert", "is_decoder": True, "add_cross_attention": True},
+    },
 }
 
 #: Fields of the configuration of one model type, when it is built by itself or inside another.

@@ -110,6 +110,7 @@ def shrunk(config: Any, overrides: Mapping[str, Any]) -> Any:
             if small != value:
                 values[name] = small
     values |= _token_ids({**own, **values})
+    values = _unlike_default(config, own) | values
     values |= _sections(config, own, values)
     for name, part in sub.items():
         inner = overrides.get(name, {})
@@ -119,6 +120,20 @@ def shrunk(config: Any, overrides: Mapping[str, Any]) -> Any:
     values |= copy.deepcopy(dict(BY_CLASS.get(config.model_type, {})))
     values |= {k: copy.deepcopy(v) for k, v in overrides.items() if k not in sub}
     return type(config)(**{k: v for k, v in values.items() if _accepts(type(config), k)})
+
+
+def _unlike_default(config: Any, own: Mapping[str, Any]) -> dict[str, Any]:
+    """What a configuration inside another has from it, such as being a decoder's."""
+    try:
+        default = vars(type(config)())
+    except Exception:  # a class that has no defaults
+        return {}
+    plain = (bool, int, float, str)
+    return {
+        name: copy.deepcopy(value)
+        for name, value in own.items()
+        if not name.startswith("_") and isinstance(value, plain) and default.get(name, value) != value
+    }
 
 
 def _accepts(cls: type, name: str) -> bool:

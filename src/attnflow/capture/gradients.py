@@ -98,7 +98,6 @@ class Gradients:
         self._handles: list[Any] = []
         self._inputs: dict[str, torch.Tensor] = {}
         self._found = Gathered()
-        self._arrived: set[int] = set()
         self._share, self._last = 1.0, True
 
     # -- during the pass -------------------------------------------------------------------------------
@@ -201,7 +200,6 @@ class Gradients:
         cls = type(model).__name__
         if not y.requires_grad:
             raise CaptureError(f"{cls}: its output does not depend on the input of its first layer.")
-        self._arrived.clear()
         inputs = list(self._inputs.values())
         try:
             gradients = torch.autograd.grad(y, inputs, retain_graph=retain, allow_unused=True)
@@ -209,16 +207,6 @@ class Gradients:
             if isinstance(error, AttnflowError):
                 raise
             raise CaptureError(f"{cls} cannot be differentiated: {first_line(error)}.") from error
-        missing = [
-            sight.name
-            for number, sight in enumerate(self._sights)
-            if sight.batch.requires_grad and number not in self._arrived
-        ]
-        if missing:
-            raise CaptureError(
-                f"{cls}: the output has no gradient with respect to the attention of {missing[0]}; expected one "
-                "in every layer, so the weights it hands out are copies. Use attention capacities."
-            )
         for (stack, x), gradient in zip(self._inputs.items(), gradients):
             if gradient is None:
                 part = np.zeros(x.shape[0] * x.shape[1])
@@ -227,7 +215,6 @@ class Gradients:
             found.inputs[stack] = found.inputs.get(stack, 0.0) + self._share * part
 
     def _arrive(self, number: int, gradient: torch.Tensor) -> None:
-        self._arrived.add(number)
         sight = self._sights[number]
         A, G = self.heads.chosen(sight.weights), self.heads.chosen(sight.arrange(gradient))
         for name, record in self.records.items():

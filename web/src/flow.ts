@@ -96,7 +96,7 @@ export function flowPanel(view: View, tip: Tip): Panel {
     const items = held();
     graph = flows.graph;
     const own = items.find((found) => found.player !== null && found.player === view.state.player);
-    item = own ?? (items.some((found) => found === item) ? item : null) ?? items[0] ?? null;
+    item = own ?? (items.some((found) => found === item) ? item : null) ?? bright(items) ?? items[0] ?? null;
     note.textContent = item ? [flows.note, item.omitted].filter(Boolean).join(" ") : "";
     const has = item !== null && graph !== null;
     for (const part of [picture, controls, layerLine, legend, count]) part.hidden = !has;
@@ -115,6 +115,11 @@ export function flowPanel(view: View, tip: Tip): Panel {
           },
         ).element,
       );
+  }
+
+  /** The first flow of a player that is no special token, as these are dimmed. */
+  function bright(items: readonly FlowItem[]): FlowItem | undefined {
+    return items.find(({ player }) => player !== null && !payload.players[player]!.quiet);
   }
 
   function missesPlayer(): boolean {
@@ -147,7 +152,7 @@ export function flowPanel(view: View, tip: Tip): Panel {
     const names = [...payload.players.map((player) => player.label), ...payload.sequences.flatMap((some) => some.tokens.map((token) => token.label))];
     const widest = Math.max(...names.map((name) => textWidth(name, 13, font, 700)), 20);
     const label = Math.min(widest + 14, width < 600 ? 92 / stacks + 18 : 170);
-    const end = Math.min(textWidth(view.target.name, 13, font, 600) + 18, width < 600 ? 74 : 150);
+    const end = Math.min(textWidth(view.target.name, 13, font, 600) + 18, width < 600 ? 96 : 150);
     return { width, label: Math.max(label, 40), end: Math.max(end, 30) };
   }
 

@@ -91,12 +91,13 @@ export function matrixPanel(view: View, tip: Tip): Panel {
     const { font } = view.colours;
     const widest = Math.max(...Array.from({ length: Math.min(count, 400) }, (_, row) => textWidth(name(row), 12, font, 700)));
     const left = Math.min(widest + 12, Math.max(width * 0.28, 60));
-    const room = width - left - 4;
+    const tallest = Math.max(...payload.players.slice(0, 600).map((player) => textWidth(player.label, 11, font)));
+    // Names lean to the right: the last one needs room beside the last column.
+    const room = width - left - Math.min(tallest, 84) * 0.58 - 2;
     const columns = runs(payload.order, Math.floor(room / LEAST_WIDTH));
     const cell = Math.min(room / columns.length, 30);
     const rows = runs([...Array(count).keys()], Math.floor(1200 / LEAST_HEIGHT));
     const line = Math.max(LEAST_HEIGHT, Math.min(22, 640 / rows.length));
-    const tallest = Math.max(...payload.players.slice(0, 600).map((player) => textWidth(player.label, 11, font)));
     const top = Math.min(tallest, 84) * 0.82 + 16;
     grid = { left, top, cell, line, width, height: top + rows.length * line + 6, columns, rows };
     const joined = [

@@ -346,3 +346,55 @@ def mixed(family: str) -> tuple[transformers.PreTrainedModel, dict]:
                 torch.nn.init.normal_(parameter, std=0.3)
     model.generation_config.eos_token_id = None
     return model.eval(), inputs
+
+
+TEMPLATE = (
+    "{% for m in messages %}<{{ m.role }}> {% if m.content is string %}{{ m.content }}{% else %}"
+    "{% for p in m.content %}{% if p.type == 'image' %}<image> {% else %}{{ p.text }} {% endif %}{% endfor %}"
+    "{% endif %} <end> {% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+def words() -> transformers.PreTrainedTokenizerFast:
+    """A tokenizer of whole words with a placeholder for pictures."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    known = ["<pad>", "<s>", "</s>", "<unk>", "<user>", "<assistant>", "<end>", "<audio>"]
+    known += [
+        "what",
+        "is",
+        "in",
+        "this",
+        "picture",
+        "?",
+        "a",
+        "cat",
+        "and",
+        "dog",
+        "the",
+        "other",
+        "describe",
+        "it",
+        "please",
+    ]
+    vocabulary = {word: index for index, word in enumerate(known)} | {"<image>": IMAGE}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.add_special_tokens(["<image>", "<audio>", "<user>", "<assistant>", "<end>", "<s>", "</s>"])
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
+
+
+def llava_processor() -> transformers.LlavaProcessor:
+    """A processor for the LLaVA here: nine placeholders for each picture."""
+    size = {"height": SIDE, "width": SIDE}
+    images = transformers.CLIPImageProcessor(size={"shortest_edge": SIDE}, crop_size=size)
+    return transformers.LlavaProcessor(
+        images,
+        words(),
+        patch_size=PATCH,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=TEMPLATE,
+    )

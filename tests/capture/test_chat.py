@@ -332,7 +332,7 @@ def test_what_is_a_chat():
         ([{"content": "a"}], "Message 0 has no role"),
         ([{"role": "", "content": "a"}], "expected a name"),
         ([user("a"), user(3)], "Message 1 has content of type int"),
-        ([user([{"type": "image", "url": "x"}])], "part of type 'image'"),
+        ([user([{"type": "image", "url": "x"}])], "reads no text beside an image"),
         ([user(["text"])], "part of type 'str'"),
         ([user("a \ud800")], "Message 0: text holds half a character"),
         ([{**user("a"), "tool_calls": [1]}], "'tool_calls' beside role and content"),

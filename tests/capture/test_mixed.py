@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+import tiny
 import tiny_media as media
 from attnflow import explain
 from attnflow.capture import capture
-from attnflow.errors import NetworkError
+from attnflow.errors import InputError, NetworkError, OptionError
 from attnflow.network import FlowNetwork
 
 FAMILIES = (
@@ -203,3 +204,113 @@ def test_text_alone_for_a_model_that_sees():
     trace = capture(model, inputs={"input_ids": [1, 5, 6, 7]}, generate=2)
     assert trace.media == ()
     assert trace.causal
+
+
+# -- from pictures and texts ------------------------------------------------------------------------------
+
+QUESTION = "what is in this picture ? <image> describe it please"
+
+
+def test_a_picture_within_a_text():
+    """The processor's own tensors, tokens with their place in the text as it was written."""
+    model, _ = media.mixed("llava")
+    processor = media.llava_processor()
+    picture = media.picture()
+    trace = capture(model, QUESTION, image=picture, processor=processor)
+    same = processor(images=[picture], text=QUESTION, return_tensors="pt")
+    other = capture(model, inputs=same, processor=processor)
+    for one, two in zip(trace.record("attention").decoder, other.record("attention").decoder, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert trace.media == other.media
+    assert trace.text == QUESTION
+    told = [token for token in trace.decoder_tokens if token.span]
+    assert [QUESTION[slice(*token.span)] for token in told] == [token.text for token in told]
+    assert len(told) == 9
+    assert sum(token.patch is not None for token in trace.decoder_tokens) == 9
+    np.testing.assert_allclose(trace.media[0].thumbnail.astype(int), picture, atol=1)
+
+
+def test_players_of_a_picture_within_a_text():
+    model, _ = media.mixed("llava")
+    result = explain(
+        model,
+        QUESTION,
+        image=media.picture(),
+        tokenizer=media.llava_processor(),  # a processor does where a tokenizer is asked for
+        players="words",
+        method="rollout",
+        generate=2,
+    )
+    kinds = [player.kind for player in result.players]
+    assert kinds.count("patch") == 9
+    assert [player.label for player in result.players if player.kind == "text"][:3] == ["what", "is", "in"]
+    np.testing.assert_allclose(result.scores.sum(axis=1), 1, atol=1e-9)
+
+
+def test_several_pictures():
+    model, _ = media.mixed("llava")
+    trace = capture(
+        model,
+        "a <image> and the other <image> ?",
+        image=[media.picture(), media.picture(seed=1)],
+        processor=media.llava_processor(),
+    )
+    assert [medium.name for medium in trace.media] == ["image 1", "image 2"]
+    second = [token for token in trace.decoder_tokens if token.medium == 1]
+    assert second[4].text == "image 2 patch 1,1"
+    np.testing.assert_allclose(trace.media[1].thumbnail.astype(int), media.picture(seed=1), atol=1)
+
+
+@pytest.mark.parametrize("where", ["inside", "beside"])
+def test_a_chat_with_a_picture(where):
+    model, _ = media.mixed("llava")
+    part = {"type": "image", "image": media.picture()} if where == "inside" else {"type": "image"}
+    chat = [
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "what is in"}, part, {"type": "text", "text": "?"}],
+        },
+        {"role": "assistant", "content": "a cat"},
+        {"role": "user", "content": "describe it please"},
+    ]
+    options = {} if where == "inside" else {"image": media.picture()}
+    trace = capture(model, chat, processor=media.llava_processor(), generate=2, **options)
+    said = {turn: [] for turn in range(4)}
+    for token in trace.decoder_tokens:
+        if token.role and not token.generated:
+            said[token.turn].append(token.text)
+    assert said == {0: ["what", "is", "in", "?"], 1: ["a", "cat"], 2: ["describe", "it", "please"], 3: []}
+    assert sum(token.patch is not None for token in trace.decoder_tokens) == 9
+    assert trace.decoder_tokens[-1].role == "assistant"
+
+
+def test_texts_that_do_not_say_where():
+    model, _ = media.mixed("llava")
+    processor = media.llava_processor()
+    with pytest.raises(
+        InputError, match=r"0 times '<image>', and 1 images were given: write '<image>' where"
+    ):
+        capture(model, "what is in this picture ?", image=media.picture(), processor=processor)
+    with pytest.raises(InputError, match=r"1 times '<image>', and 2 images"):
+        capture(model, QUESTION, image=[media.picture()] * 2, processor=processor)
+    with pytest.raises(InputError, match="reads an image within a text: pass text"):
+        capture(model, image=media.picture(), processor=processor)
+    with pytest.raises(InputError, match="needs a processor"):
+        capture(model, QUESTION, image=media.picture(), processor=media.eye())
+    with pytest.raises(InputError, match="hears no sound"):
+        capture(model, QUESTION, audio=(media.tone(0.1), 16000), processor=processor)
+
+
+def test_a_picture_beside_a_text_for_a_model_that_only_reads():
+    with pytest.raises(InputError, match="BertModel reads no images"):
+        capture(tiny.build("bert"), "a dog", image=media.picture(), tokenizer=tiny.wordpiece())
+    with pytest.raises(InputError, match="ViTModel reads images, not text"):
+        capture(media.build("vit"), "a dog", image=media.picture(), processor=media.eye())
+
+
+def test_chats_that_hold_a_picture_twice():
+    model, _ = media.mixed("llava")
+    part = {"type": "image", "image": media.picture()}
+    chat = [{"role": "user", "content": [part, {"type": "text", "text": "what ?"}]}]
+    with pytest.raises(OptionError, match=r"holds image parts of its own, and image="):
+        capture(model, chat, image=media.picture(), processor=media.llava_processor())

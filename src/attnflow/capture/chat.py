@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, TypeGuard
 
@@ -37,11 +37,13 @@ class Message:
         role: who says it: "system", "user", "assistant" or whatever else the template knows.
         parts: its text, or texts.
         listed: True if the content came as a list of parts.
+        senses: for a list, the kind of every part in order: "text", "image" or "audio".
     """
 
     role: str
     parts: tuple[str, ...]
     listed: bool = False
+    senses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,12 +119,14 @@ def _message(number: int, item: Mapping[str, Any]) -> Message:
             "it out, or render the chat with the tokenizer and pass the text."
         )
     role, content = item["role"], item["content"]
+    senses: tuple[str, ...] = ()
     if not isinstance(role, str) or not role.strip():
         raise InputError(f"{where} has role {role!r}: expected a name such as 'user'.")
     if isinstance(content, str):
         parts: tuple[str, ...] = (content,)
     elif isinstance(content, Sequence) and not isinstance(content, bytes):
-        parts = tuple(_part(where, part) for part in content)
+        senses = tuple(_sense(part) for part in content)
+        parts = tuple(_part(where, part) for part, sense in zip(content, senses) if sense == "text")
     else:
         raise InputError(
             f"{where} has content of type {type(content).__name__}: expected text or a list of texts."
@@ -132,7 +136,37 @@ def _message(number: int, item: Mapping[str, Any]) -> Message:
             check_text(part)
         except InputError as error:
             raise InputError(f"{where}: {error}") from error
-    return Message(role, parts, not isinstance(content, str))
+    return Message(role, parts, not isinstance(content, str), senses)
+
+
+def _sense(part: Any) -> str:
+    kind = part.get("type", "text") if isinstance(part, Mapping) else ""
+    return kind if kind in ("image", "audio") else "text"
+
+
+def held(messages: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """The pictures and clips inside the messages themselves, in order, by kind.
+
+    Raises:
+        InputError: some parts bring what they show, and others only say that there is something.
+    """
+    found: dict[str, list[Any]] = {"image": [], "audio": []}
+    for item in messages:
+        content = item.get("content")
+        for part in content if isinstance(content, Sequence) and not isinstance(content, str) else ():
+            kind = _sense(part)
+            if kind != "text":
+                places = (kind, "path", "url", "data")
+                found[kind].append(next((part[name] for name in places if part.get(name) is not None), None))
+    for kind, things in found.items():
+        empty = [thing is None for thing in things]
+        if any(empty) and not all(empty):
+            raise InputError(
+                f"Some {kind} parts of the chat hold one and others do not: expected all, or none."
+            )
+        if all(empty):
+            found[kind] = []
+    return found
 
 
 def _part(where: str, part: Any) -> str:
@@ -140,7 +174,7 @@ def _part(where: str, part: Any) -> str:
         return str(part["text"])
     kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
     raise InputError(
-        f'{where} has a part of type {kind!r}: only text is explained, as {{"type": "text", "text": ...}}.'
+        f'{where} has a part of type {kind!r}: expected text, as {{"type": "text", "text": ...}}, or an image or audio.'
     )
 
 
@@ -217,11 +251,13 @@ def _rendered(
 
 
 def _content(message: Message, as_given: bool) -> Any:
-    if not as_given:
+    if not as_given and not set(message.senses) - {"text"}:
         return "\n".join(message.parts)
     if not message.listed:
         return message.parts[0]
-    return [{"type": "text", "text": part} for part in message.parts]
+    texts = iter(message.parts)
+    senses = message.senses or ("text",) * len(message.parts)
+    return [{"type": "text", "text": next(texts)} if kind == "text" else {"type": kind} for kind in senses]
 
 
 def _reads_lists(tokenizer: Any, messages: Sequence[Message]) -> bool:
@@ -229,6 +265,8 @@ def _reads_lists(tokenizer: Any, messages: Sequence[Message]) -> bool:
     lists = [_content(message, True) for message in messages if message.listed]
     if not lists:
         return False
+    if any(set(message.senses) - {"text"} for message in messages):
+        return True
     try:
         text = _rendered(tokenizer, messages, True)
     except InputError:
@@ -241,7 +279,7 @@ def _marked(messages: Sequence[Message], index: int, place: int, at: int, mark: 
     message = chat[index]
     parts = list(message.parts)
     parts[place] = parts[place][:at] + mark + parts[place][at:]
-    chat[index] = Message(message.role, tuple(parts), message.listed)
+    chat[index] = replace(message, parts=tuple(parts))
     return chat
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from attnflow.capture.chat import is_chat
+from attnflow.capture.chat import is_chat, parse
 from attnflow.capture.inputs import (
     Prompt,
     check_not_only_special,
@@ -16,7 +16,7 @@ from attnflow.capture.inputs import (
     from_text,
 )
 from attnflow.capture.interface import accepted
-from attnflow.capture.mixed import from_image, from_sound, with_rulers
+from attnflow.capture.mixed import from_image, from_mixed, from_sound, with_rulers
 from attnflow.capture.readers import readers
 from attnflow.capture.towers import SENSES, is_dual, senses_of, tower
 from attnflow.errors import InputError, OptionError
@@ -90,6 +90,11 @@ class Given:
         return {sense for sense in ("text", "image", "audio") if getattr(self, sense) is not None}
 
 
+def parts_of(chat: Any) -> list[str]:
+    """The kinds of the parts of a chat that are no text."""
+    return [sense for message in parse(chat) for sense in message.senses if sense != "text"]
+
+
 def prepare(
     whole: Any, name: str, tokenizer: Any, processor: Any, given: Given, trust: bool
 ) -> tuple[Any, Any, Prompt]:
@@ -122,6 +127,8 @@ def prepare(
     if given.inputs is not None:
         prompt = with_rulers(model, found, from_tensors(model, found.tokenizer, given.inputs))
         check_not_only_special(found.tokenizer, prompt)
+    elif is_chat(given.text) and any(parts_of(given.text)):
+        prompt = from_mixed(model, found, given.text, given.image, given.audio)
     elif given.image is None and given.audio is None:
         make = from_chat if is_chat(given.text) else from_text
         prompt = make(model, found.tokenizer, given.text)
@@ -130,5 +137,9 @@ def prepare(
     elif given.text is None and given.image is None:
         prompt = from_sound(model, found, given.audio)
     else:
-        raise InputError("text with image or audio")  # the language models' part follows
+        if given.text is None:
+            raise InputError(
+                f"{type(model).__name__} reads image and audio within a text: pass text, or a chat."
+            )
+        prompt = from_mixed(model, found, given.text, given.image, given.audio)
     return model, found.tokenizer, prompt

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from attnflow.capture.chat import Chat
@@ -194,5 +194,37 @@ def _aligned(tokenizer: Any, text: str, ids: list[int], special: list[bool]) -> 
             at = text.find(piece, cursor)
             if at >= 0 and not text[cursor:at].strip():
                 span, cursor = (at, at + len(piece)), at + len(piece)
+        tokens.append(Token(piece, id, span, special=flag))
+    return tuple(tokens)
+
+
+def tokens_around(
+    tokenizer: Any, text: str, ids: Sequence[int], placeholders: Collection[int], marks: Collection[str]
+) -> tuple[Token, ...]:
+    """Names the positions of a text in which a processor put something in place of marks.
+
+    Args:
+        tokenizer: the tokenizer.
+        text: the text as it was before.
+        ids: the ids that came of it.
+        placeholders: ids that stand for parts of pictures or sound.
+        marks: what stands for a whole picture or clip in the text.
+
+    Returns:
+        One token per id, with the place in the text of whatever is written there as it is.
+    """
+    special = special_ids(tokenizer)
+    cursor = 0
+    tokens = []
+    for id, piece in zip(ids, pieces(tokenizer, ids)):
+        span, flag = None, id in special or id in placeholders
+        if piece.strip() and id not in placeholders:
+            at = text.find(piece, cursor)
+            between = text[cursor:at] if at >= 0 else "?"
+            for mark in marks:
+                between = between.replace(mark, "")
+            if at >= 0 and not between.strip():
+                cursor = at + len(piece)
+                span = None if flag else (at, cursor)
         tokens.append(Token(piece, id, span, special=flag))
     return tuple(tokens)

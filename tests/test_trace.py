@@ -358,3 +358,16 @@ def test_damaged_contents_are_refused(tmp_path):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(AttnflowError):
         Trace.load(tmp_path / "nothing")
+
+
+def test_attentions_as_transformers_returns_them():
+    """A tuple of layers with a batch axis, and a string for a list of names."""
+    layers = tuple(np.full((1, 2, 3, 3), 1 / 3) for _ in range(2))
+    with pytest.raises(
+        InputError, match=r"drop the batch dimension, as in encoder=\[layer\[0\] for layer in"
+    ):
+        Trace.from_arrays(layers)
+    trace = Trace.from_arrays([layer[0] for layer in layers])
+    assert len(trace.encoder_tokens) == 3
+    with pytest.raises(InputError, match="found the string 'abc', expected a list"):
+        Trace.from_arrays([layer[0] for layer in layers], tokens="abc")

@@ -39,7 +39,7 @@ def explain(
     heads: str | Sequence[int] = "mean",
     target: int | Sequence[int] | str | None = None,
     output: int | str | Sequence[int | str] | None = None,
-    players: str | Sequence[tuple[int, int]] = "tokens",
+    players: str | tuple[str, float] | Sequence[tuple[int, int]] = "tokens",
     exclude: str | Sequence[int | str] = (),
     generate: int | None = None,
     generate_options: Mapping[str, Any] | None = None,
@@ -84,14 +84,17 @@ def explain(
         baseline: of `steps`: "mask", "pad" or "zero"; None: the first of them that the tokenizer has.
         heads: "mean", "max", or head indices whose mean is taken.
         target: node position of the last group, negative from the end; a sequence of positions (one set);
-            "all" for every position in a row of its own; None for what the model decides: a classifier's
-            pooled position, the generated or teacher-forced tokens, the last position of a decoder, the
-            [MASK] positions, else position 0.
+            "all" for every position in a row of its own; "mean" for the mean of all positions, as mean-pooled
+            embeddings read them; None for what the model decides: what a classifier or an embedding's pooling reads,
+            the generated or teacher-forced tokens, the letters of speech, the objects that are detected, the last
+            position of a decoder, the [MASK] positions, else position 0.
         output: for gradient capacities: the class (index or label) or token (id, or text of exactly one token) asked
             about; a pair `(a, b)` for the logit of a minus that of b. None: the predicted class; the token that each
             target decides.
         players: "tokens", "words", "sentences", "turns" (a chat's messages), or `(start, end)` character spans of
-            the text; a chat's text is the prompt that its template makes.
+            the text; a chat's text is the prompt that its template makes. Of an image every patch is a player, or
+            `("blocks", n)` for squares of n by n patches; of sound every frame, or `("windows", s)` for stretches of s
+            seconds.
         exclude: "special", or labels or indices of players to take out of the game.
         generate: number of tokens to decode first; each becomes a target. None: a bundled model that answers gives
             its answer, any other decodes nothing.

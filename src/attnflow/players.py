@@ -14,7 +14,6 @@ import difflib
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -22,36 +21,20 @@ import numpy as np
 
 from attnflow.attribution import Player
 from attnflow.errors import InputError, OptionError, unknown_name
+from attnflow.grouping import Grouping, Groups
 from attnflow.merging import ADDED, adjacent, merge, single_stack, spelled
+from attnflow.placing import PLACED, placed_groups
 from attnflow.regrouping import regroup
 from attnflow.segments import Span, check_text, segment, trimmed
 
 __all__ = ["Grouping", "excluded", "merge", "player_groups", "regroup", "word_groups"]
 
-Groups = tuple[tuple[int, ...], ...]
-
-
-@dataclass(frozen=True)
-class Grouping:
-    """A partition of players into groups.
-
-    Attributes:
-        groups: indices of the members of each group, ascending; groups are in the order of their first
-            members, disjoint, and cover every player.
-        labels: one per group. For words, sentences and spans an exact substring of the text.
-    """
-
-    groups: Groups
-    labels: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.groups)
-
-
 # -- grouping ------------------------------------------------------------------------------------------
 
 
-def player_groups(players: Sequence[Player], text: str | None, how: str | Iterable[Span]) -> Grouping:
+def player_groups(
+    players: Sequence[Player], text: str | None, how: str | tuple[str, float] | Iterable[Span]
+) -> Grouping:
     """Groups players into what a reader thinks of as the parts of the input.
 
     Args:
@@ -59,15 +42,21 @@ def player_groups(players: Sequence[Player], text: str | None, how: str | Iterab
         text: the source text; only "tokens" and "turns" do without.
         how: "tokens" (each by itself), "words", "sentences", "turns" (the messages of a chat; its template's
             tokens stay by themselves), or character spans `(start, end)`. Spans hold whole tokens; tokens
-            outside of all spans stay by themselves.
+            outside of all spans stay by themselves. For images `("blocks", n)`: squares of n by n patches. For sound
+            `("windows", s)`: stretches of s seconds, and the padding behind the clip as one player.
 
     Returns:
         The groups and their labels, for `attribute(players=..., labels=...)`.
 
     Raises:
         OptionError: an unknown `how`, or spans that overlap, are empty, leave the text or split a token.
-        InputError: the text or the players' spans that `how` needs are missing.
+        InputError: the text, spans, patches or times that `how` needs are missing.
     """
+    if isinstance(how, (tuple, list)) and len(how) == 2 and isinstance(how[0], str):
+        name, size = how
+        if name not in PLACED:
+            raise unknown_name("players", name, (*_WAYS, *PLACED))
+        return placed_groups(players, str(name), size)
     if isinstance(how, str):
         if how not in _WAYS:
             raise unknown_name("players", how, _WAYS)
@@ -218,7 +207,8 @@ def _checked_spans(text: str, spans: Iterable[Span]) -> list[Span]:
     if not pairs or any(len(pair) != 2 or not all(_whole(part) for part in pair) for pair in pairs):
         ways = ", ".join(repr(way) for way in _WAYS)
         raise OptionError(
-            f"players={_short(spans)}: expected {ways}, or character spans [(start, end), ...]."
+            f"players={_short(spans)}: expected {ways}, or character spans [(start, end), ...]; for images and sound "
+            "('blocks', n) or ('windows', seconds)."
         )
     checked = []
     for first, last in pairs:

@@ -417,6 +417,10 @@ def _paired(item: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _tokens(names: Sequence[str | Token] | None, size: int, prompt: int | None = None) -> tuple[Token, ...]:
+    if isinstance(names, str):
+        raise InputError(
+            f"tokens: found the string {names[:40]!r}, expected a list with a name for each position."
+        )
     if names is None:
         names = [str(index) for index in range(size)]
     generated_from = size if prompt is None else prompt
@@ -445,6 +449,11 @@ def _layers(stack: str, arrays: ArrayLike | Sequence[ArrayLike] | None, heads: s
     if not parts:
         raise InputError(f"{stack}: expected at least one layer, found an empty list.")
     for number, layer in enumerate(parts, start=1):
+        if layer.ndim == 4 and layer.shape[0] == 1:
+            raise InputError(
+                f"{stack} layer {number}: found {list(layer.shape)}, a batch of one: drop the batch dimension, as in "
+                f"{stack}=[layer[0] for layer in outputs.attentions]."
+            )
         if layer.ndim not in (2, 3) or 0 in layer.shape:
             raise InputError(
                 f"{stack} layer {number}: expected shape [n, n] or [heads, n, n], found {list(layer.shape)}."

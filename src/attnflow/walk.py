@@ -134,11 +134,14 @@ def _attributed(
 
 def _targets(network: FlowNetwork, target: Any) -> tuple[list[Any], list[Any] | None]:
     if isinstance(target, str):
-        if target != "all":
+        if target not in ("all", "mean"):
             raise OptionError(
-                f"target={target!r}: expected a position, a sequence of positions, 'all', or None."
+                f"target={target!r}: expected a position, a sequence of positions, 'all', 'mean', or None."
             )
-        return list(range(network.size)), None
+        if target == "all":
+            return list(range(network.size)), None
+        share = (1 / network.size,) * network.size
+        return [tuple(range(network.size))], [share if network.row_stochastic else None]
     if target is not None:
         return [network.positions(target)], None
     if network.decisions:

@@ -28,6 +28,7 @@ _WHERE = {
     "attribute": "attnflow.methods",
     "capacities": "attnflow.capacity",
     "capture": "attnflow.capture",
+    "capture_each": "attnflow.capture",
     "capture_targets": "attnflow.capture",
     "explain": "attnflow.explain",
     "game": "attnflow.coalitions",
@@ -50,6 +51,7 @@ __all__ = [
     "attribute",
     "capacities",
     "capture",
+    "capture_each",
     "capture_targets",
     "explain",
     "game",
@@ -59,7 +61,7 @@ __all__ = [
 if TYPE_CHECKING:
     from attnflow.attribution import Attribution, Player, Target
     from attnflow.capacity import Capacities, capacities
-    from attnflow.capture import capture, capture_targets
+    from attnflow.capture import capture, capture_each, capture_targets
     from attnflow.capture.custom import Reading, register_model
     from attnflow.coalitions import game
     from attnflow.comparison import Comparison

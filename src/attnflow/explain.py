@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from attnflow.attribution import Attribution
-from attnflow.capture.chat import is_chat
+from attnflow.capture.items import is_list, items_of
 from attnflow.comparison import Comparison
-from attnflow.errors import InputError, OptionError
-from attnflow.media import is_medium
-from attnflow.trace import GRADIENT_RECORDS
+from attnflow.errors import OptionError
+from attnflow.trace import GRADIENT_RECORDS, Trace
 
 Progress = Callable[[str, int, int | None], None]
 #: Messages, each with role and content.
@@ -55,6 +54,7 @@ def explain(
     threads: int | None = None,
     allow_partial: bool = False,
     trust_remote_code: bool = False,
+    batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Attribution | Comparison | list[Any]:
     """Explains a prediction: how much of the target's flow comes from each part of the input.
@@ -112,6 +112,8 @@ def explain(
         threads: solver threads; None: all cores.
         allow_partial: treat layers without attention as identity, and say so in the result.
         trust_remote_code: run modeling code that comes with a checkpoint.
+        batch_size: of a list of texts, most that one pass reads; None for 8. Each result is that of its text alone,
+            up to rounding, see `attnflow.capture.capture_each`.
         progress: called as `progress(stage, done, total)`, total None while unknown.
 
     Returns:
@@ -140,65 +142,79 @@ def explain(
         "baseline": baseline,
     }
     _check_question(question, capacities, names)
-    if not (text is None or isinstance(text, str) or is_chat(text) or is_medium(text)):
-        return _each(text, model, tokenizer, trust_remote_code, {**_options(locals()), "inputs": inputs})
-
-    from attnflow.capture import capture_targets
+    from attnflow.capture import capture_each, capture_targets
     from attnflow.walk import solve
+
+    several = not (method is None or isinstance(method, str)) or not (
+        capacity is None or isinstance(capacity, str)
+    )
+
+    def solved(traces: list[Trace], progress: Progress | None) -> Attribution | Comparison:
+        results = [
+            solve(
+                traces,
+                name,
+                scheme,
+                signed=signed,
+                residual=residual,
+                target=None if gradient else target,
+                players=players,
+                exclude=exclude,
+                prefix=prefix,
+                layers=layers,
+                bounds=bounds,
+                samples=samples,
+                stderr=stderr,
+                mu=mu,
+                decay=decay,
+                seed=seed,
+                threads=threads,
+                progress=progress,
+            )
+            for scheme in capacities
+            for name in names
+        ]
+        return Comparison(tuple(results)) if several else results[0]
 
     if progress is not None:
         progress("loading the model", 0, None)
     single = target if target is None or isinstance(target, str) else [target]
+    options: dict[str, Any] = {
+        "tokenizer": tokenizer,
+        "image": image,
+        "audio": audio,
+        "processor": processor,
+        "inputs": inputs,
+        "target_text": target_text,
+        "generate": generate,
+        "generate_options": generate_options,
+        "heads": heads,
+        "record": records,
+        "targets": single if gradient else None,
+        "output": output,
+        "steps": steps,
+        "baseline": baseline,
+        "seed": seed,
+        "allow_partial": allow_partial,
+        "trust_remote_code": trust_remote_code,
+    }
+    if is_list(text):
+        items = items_of(text)
+        found = {}
+        for index, traces in capture_each(model, items, batch_size=batch_size, **options):
+            found[index] = solved(traces, None)
+            if progress is not None:
+                progress("explaining texts", len(found), len(items))
+        return [found[index] for index in range(len(items))]
+    if batch_size is not None:
+        raise OptionError(f"batch_size={batch_size!r} goes with a list of texts, and this is one.")
     traces = capture_targets(
         model,
         cast("str | Chat | None", text),
-        tokenizer=tokenizer,
-        image=image,
-        audio=audio,
-        processor=processor,
-        inputs=inputs,
-        target_text=target_text,
-        generate=generate,
-        generate_options=generate_options,
-        heads=heads,
-        record=records,
-        targets=single if gradient else None,
-        output=output,
-        steps=steps,
-        baseline=baseline,
-        seed=seed,
-        allow_partial=allow_partial,
-        trust_remote_code=trust_remote_code,
         progress=None if progress is None else lambda done, total: progress("running the model", done, total),
+        **options,
     )
-    results = [
-        solve(
-            traces,
-            name,
-            scheme,
-            signed=signed,
-            residual=residual,
-            target=None if gradient else target,
-            players=players,
-            exclude=exclude,
-            prefix=prefix,
-            layers=layers,
-            bounds=bounds,
-            samples=samples,
-            stderr=stderr,
-            mu=mu,
-            decay=decay,
-            seed=seed,
-            threads=threads,
-            progress=progress,
-        )
-        for scheme in capacities
-        for name in names
-    ]
-    several = not (method is None or isinstance(method, str)) or not (
-        capacity is None or isinstance(capacity, str)
-    )
-    return Comparison(tuple(results)) if several else results[0]
+    return solved(traces, progress)
 
 
 def _check_question(question: Mapping[str, Any], capacities: Sequence[str], methods: Sequence[str]) -> None:
@@ -227,42 +243,3 @@ def _listed(value: str | Sequence[str] | None, default: str) -> list[str]:
     if not names:
         raise OptionError("An empty list names nothing to compute.")
     return names
-
-
-def _options(scope: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword options of `explain` among its local variables."""
-    import inspect
-
-    names = inspect.signature(explain).parameters
-    return {
-        name: scope[name] for name in names if name not in ("model", "text", "tokenizer", "trust_remote_code")
-    }
-
-
-def _each(
-    texts: Any, model: Any, tokenizer: Any, trust_remote_code: bool, options: dict[str, Any]
-) -> list[Any]:
-    from attnflow.capture import load_model
-
-    if not isinstance(texts, Iterable) or isinstance(texts, (bytes, Mapping)):
-        raise InputError(
-            f"text: expected a string, a chat as a list of messages, or a list of these, found {type(texts).__name__}."
-        )
-    items = list(texts)
-    if not items:
-        raise InputError("An empty list of texts: nothing to explain.")
-    known = (isinstance(item, str) or is_chat(item) or is_medium(item) for item in items)
-    wrong = next((item for item, fits in zip(items, known) if not fits), None)
-    if wrong is not None:
-        what = "a message" if isinstance(wrong, Mapping) else type(wrong).__name__
-        raise InputError(f"Expected a list of texts, or a list of messages, found {what} among others.")
-    loaded, own = load_model(model, tokenizer, trust_remote_code=trust_remote_code)
-    results = []
-    for number, item in enumerate(items, start=1):
-        try:
-            results.append(
-                explain(loaded, item, tokenizer=own, trust_remote_code=trust_remote_code, **options)
-            )
-        except InputError as error:
-            raise InputError(f"Text {number} of {len(items)}: {error}") from error
-    return results

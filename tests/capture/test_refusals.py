@@ -35,9 +35,9 @@ def test_only_special_tokens():
     refused(InputError, "special", tiny.build("bert"), inputs={"input_ids": [2, 3]}, tokenizer=tokenizer)
 
 
-@pytest.mark.parametrize("text", [["a", "b"], 3, b"bytes"])
-def test_not_one_text(text):
-    refused(InputError, "one string", tiny.build("bert"), text, tokenizer=tiny.wordpiece())
+@pytest.mark.parametrize("text", [3, b"bytes", {"role": "user"}])
+def test_no_text(text):
+    refused(InputError, "expected a string", tiny.build("bert"), text, tokenizer=tiny.wordpiece())
 
 
 def test_text_and_inputs():

@@ -8,17 +8,19 @@ Importing this package loads neither torch nor transformers: calling one of the 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from attnflow.errors import MissingExtraError, OptionError
+from attnflow.capture.items import is_list, items_of, parse_batch_size
+from attnflow.errors import InputError, MissingExtraError, OptionError, unknown_name
 from attnflow.trace import Trace
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["capture", "capture_targets", "load_model"]
+__all__ = ["capture", "capture_each", "capture_targets", "load_model"]
 
 
 def capture(
@@ -42,9 +44,10 @@ def capture(
     seed: int = 0,
     allow_partial: bool = False,
     trust_remote_code: bool = False,
+    batch_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Trace:
-    """Runs a model on one input and keeps what it attended to.
+) -> Any:
+    """Runs a model on one input, or on each of a list of them, and keeps what it attended to.
 
     Args:
         model: a transformers model, a local directory, the name of a bundled model, or a hub id; or a PyTorch model, a
@@ -53,7 +56,8 @@ def capture(
         text: the input; the source text of an encoder-decoder. Or a chat: a list of messages, each a mapping with
             `role` and `content` (text, or a list of text parts). The tokenizer's chat template renders it, up to
             where the assistant's answer begins; a last message by the assistant is continued. A model that
-            cannot generate, such as a classifier of chats, reads the finished chat.
+            cannot generate, such as a classifier of chats, reads the finished chat. A list of inputs gives a list of
+            traces, see `capture_each`.
         tokenizer: for a loaded model; default the one at `model.name_or_path`. A processor does too.
         image: a picture: a PIL image, a path, or an array `[height, width, 3]`, uint8 or floating from 0 to 1; for
             models that read several within a text, a list. Alone, or beside a text or chat that says where it stands.
@@ -90,12 +94,13 @@ def capture(
         seed: for sampling in `generate`; the random state of torch is left alone.
         allow_partial: treat layers without attention as identity and mark the trace.
         trust_remote_code: run modeling code that comes with a checkpoint.
+        batch_size: of a list, most inputs per pass; None for 8.
         progress: called as `progress(done, total)` after every attention layer, then after every backward pass if
             there are several.
 
     Returns:
-        The trace: per layer `[queries, keys]` (`[heads, queries, keys]` for heads="all"), float32, or
-        float64 if the model computes in it.
+        The trace, or one for each of a list: per layer `[queries, keys]` (`[heads, queries, keys]` for
+        heads="all"), float32, or float64 if the model computes in it.
 
     Raises:
         InputError: text or tensors that the model cannot read: empty, too long, more than one example.
@@ -107,28 +112,35 @@ def capture(
     Warns:
         PositionsWarning: the input is longer than anything a model without position tables was trained on.
     """
-    traces = capture_targets(
-        model,
-        text,
-        tokenizer=tokenizer,
-        image=image,
-        audio=audio,
-        processor=processor,
-        inputs=inputs,
-        target_text=target_text,
-        generate=generate,
-        generate_options=generate_options,
-        heads=heads,
-        record=record,
-        targets=None if target is None else [target],
-        output=output,
-        steps=steps,
-        baseline=baseline,
-        seed=seed,
-        allow_partial=allow_partial,
-        trust_remote_code=trust_remote_code,
-        progress=progress,
-    )
+    options: dict[str, Any] = {
+        "tokenizer": tokenizer,
+        "image": image,
+        "audio": audio,
+        "processor": processor,
+        "inputs": inputs,
+        "target_text": target_text,
+        "generate": generate,
+        "generate_options": generate_options,
+        "heads": heads,
+        "record": record,
+        "targets": None if target is None else [target],
+        "output": output,
+        "steps": steps,
+        "baseline": baseline,
+        "seed": seed,
+        "allow_partial": allow_partial,
+        "trust_remote_code": trust_remote_code,
+        "progress": progress,
+    }
+    if is_list(text):
+        found = dict(capture_each(model, items_of(text), batch_size=batch_size, **options))
+        return [_only(found[index]) for index in range(len(found))]
+    if batch_size is not None:
+        raise OptionError(f"batch_size={batch_size!r} goes with a list of inputs, and this is one.")
+    return _only(capture_targets(model, text, **options))
+
+
+def _only(traces: Sequence[Trace]) -> Trace:
     if len(traces) != 1:
         places = ", ".join(str(trace.decisions[0].positions[0]) for trace in traces[:12])
         more = ", ..." if len(traces) > 12 else ""
@@ -225,6 +237,67 @@ def capture_targets(
         trust_remote_code=trust_remote_code,
         progress=progress,
     )
+
+
+def capture_each(
+    model: str | os.PathLike[str] | torch.nn.Module,
+    texts: Iterable[Any],
+    *,
+    batch_size: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> Iterator[tuple[int, list[Trace]]]:
+    """Captures several inputs, a batch at a time.
+
+    Texts are taken in order of length, padded and run by one pass, with one backward pass for one output of each. What
+    comes out is what each gives alone, up to rounding: attention weights agree to 1e-4 in float32 (measured: 1e-6),
+    which is checked on a padded input before any batch is believed. Inputs that are not ids, norms, models in half
+    precision and families in which padding shows are run one by one.
+
+    Args:
+        model: as in `capture`.
+        texts: texts, chats, pictures or clips.
+        batch_size: most inputs per pass; None for 8. No more is held than one batch needs.
+        progress: called as `progress(done, total)` after every input.
+        options: of `capture_targets`, for every input.
+
+    Yields:
+        The index of an input and its traces, as from `capture_targets`, in the order in which they are done.
+
+    Raises:
+        InputError: an input that the model cannot read; the message says which.
+        OptionError: as in `capture_targets`.
+        CaptureError: as in `capture`.
+    """
+    items, size = items_of(texts), parse_batch_size(batch_size)
+    _need_extra()
+    from attnflow.capture import capturers
+
+    known = signature(capture_targets).parameters
+    unknown = next((name for name in options if name not in known), None)
+    if unknown is not None:
+        raise unknown_name("option", unknown, [name for name in known if name not in ("model", "text")])
+    defaults = {name: option.default for name, option in known.items() if name not in ("model", "text")}
+    options = {**defaults, **options, "progress": None}
+    together = capturers.find_each(model)
+    if together is None:
+        found = _one_by_one(capturers.find(model), model, items, options)
+    else:
+        found = together(model, items, batch_size=size, **options)
+    for done, pair in enumerate(found, start=1):
+        if progress is not None:
+            progress(done, len(items))
+        yield pair
+
+
+def _one_by_one(
+    one: Callable[..., list[Trace]], model: Any, items: Sequence[Any], options: Mapping[str, Any]
+) -> Iterator[tuple[int, list[Trace]]]:
+    for index, item in enumerate(items):
+        try:
+            yield index, one(model, item, **options)
+        except InputError as error:
+            raise InputError(f"Text {index + 1} of {len(items)}: {error}") from error
 
 
 def load_model(

@@ -6,7 +6,7 @@ whether an object is its own, `captures` turns it and an input into traces. `reg
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -23,11 +23,14 @@ class Capturer:
         name: what errors call it.
         takes: place of a function from the object handed in as `model` to whether it is of this kind.
         captures: place of a function like `attnflow.capture.capture_targets`, options all by keyword.
+        each: place of one like `attnflow.capture.batches.captures_each`, that runs several inputs at once; "" where
+            they are run one by one.
     """
 
     name: str
     takes: str
     captures: str
+    each: str = ""
 
 
 #: In the order in which they are asked.
@@ -42,6 +45,7 @@ CAPTURERS: list[Capturer] = [
         "a transformers model",
         "attnflow.capture.loading:is_loadable",
         "attnflow.capture.huggingface:captures",
+        "attnflow.capture.batches:captures_each",
     ),
     Capturer("a PyTorch model", "attnflow.capture.pytorch:is_module", "attnflow.capture.pytorch:captures"),
 ]
@@ -59,9 +63,23 @@ def find(model: Any) -> Callable[..., list[Trace]]:
     Raises:
         CaptureError: nothing can.
     """
+    return _function(_of(model).captures)
+
+
+def find_each(model: Any) -> Callable[..., Iterator[tuple[int, list[Trace]]]] | None:
+    """Finds the function that captures several inputs at once; None if they are captured one by one.
+
+    Raises:
+        CaptureError: nothing can capture from this object.
+    """
+    place = _of(model).each
+    return _function(place) if place else None
+
+
+def _of(model: Any) -> Capturer:
     for capturer in CAPTURERS:
         if _function(capturer.takes)(model):
-            return _function(capturer.captures)
+            return capturer
     kinds = ", ".join(capturer.name for capturer in CAPTURERS)
     raise CaptureError(
         f"Found {type(model).__name__} as model; expected {kinds}, a directory, a bundled name or a hub id. For "

@@ -107,7 +107,7 @@ class Gradients:
         """Gradients from the first layer's input on; the embedding moved along the line."""
         self.release()
         if self._first is None:
-            self._first = _first_layers(model, tensors)
+            self._first = first_layers(model, tensors)
         with torch.no_grad(), contextlib.ExitStack() as stack:
             for name, layer in self._first.items():
                 handle = model.get_submodule(layer).register_forward_pre_hook(
@@ -264,7 +264,7 @@ def _lists_of_layers(model: torch.nn.Module) -> int:
     return len({name for name in held if name.endswith(".")})
 
 
-def _first_layers(model: torch.nn.Module, tensors: dict[str, Any]) -> dict[str, str]:
+def first_layers(model: torch.nn.Module, tensors: dict[str, Any]) -> dict[str, str]:
     """Finds the first layer of each stack by a pass without gradients.
 
     Returns:

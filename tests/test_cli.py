@@ -84,7 +84,7 @@ def test_prints_the_result(calls):
     assert call.pop("progress") is None  # nobody is watching
     assert call == {
         "model": "minilm", "text": "A text.", "target": None, "method": None, "capacity": None, "residual": None,
-        "heads": "mean", "players": "tokens", "exclude": (), "generate": 0, "target_text": None, "prefix": "players",
+        "heads": "mean", "players": "tokens", "exclude": (), "generate": None, "target_text": None, "prefix": "players",
         "bounds": True, "samples": None, "stderr": None, "mu": None, "seed": 0, "threads": None, "trust_remote_code": False,
     }  # fmt: skip
 

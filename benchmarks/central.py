@@ -156,14 +156,15 @@ def by_cvxpy(network: FlowNetwork, target: int, name: str) -> dict[str, Any]:
     if not finite.all():
         constraints.append(x[np.flatnonzero(~finite)] >= 0)
     problem = cp.Problem(cp.Maximize(objective), constraints)
-    begin = time.perf_counter()
+    begin, core = time.perf_counter(), time.process_time()
     status = "optimal"
     try:
         problem.solve(solver=name, **SOLVERS[name])
         status = problem.status
     except cp.error.SolverError as error:
         status = str(error).split(".")[0]
-    seconds = time.perf_counter() - begin
+    # several threads have more processor time than wall time, a busy machine less: the rival gets the better
+    seconds = min(time.perf_counter() - begin, time.process_time() - core)
     if x.value is None:
         return {"seconds": seconds, "solved": False, "note": status}
     theirs = x.value * float(solver.graph.value(2.0**program.exponent))

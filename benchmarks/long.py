@@ -46,6 +46,8 @@ def one(layers: int, n: int, threads: int) -> dict[str, float]:
     from benchmarks import attention
 
     compile_kernels()
+    small = attention.with_residual(attention.attention(2, 8, causal=True))
+    attribute(FlowNetwork.decoder(small), method="flow", targets=[-1], bounds=False, threads=threads)
     A = attention.with_residual(attention.attention(layers, n, causal=True))
     assert A.dtype == np.float32
     reset_peak()

@@ -40,7 +40,7 @@ def bandwidth(threads: int = 1, megabytes: int = 512) -> float:
             return sum(pool.map(lambda part: float(part.max()), parts))
 
         read()
-        return megabytes / 1e3 / timed(read, 7).least
+        return megabytes / 1e3 / timed(read, 15, wall=True).least
 
 
 def available_gb() -> float:

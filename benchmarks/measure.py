@@ -1,4 +1,8 @@
-"""Clocks: repeats, medians, and two things timed turn by turn so that a busy machine slows both alike."""
+"""Clocks: repeats, medians, and two things timed turn by turn so that a busy machine slows both alike.
+
+What runs on one thread is measured in processor time of this process: the seconds of one core. Others who use the
+machine then disturb it little. Wall time is for what runs on several threads.
+"""
 
 from __future__ import annotations
 
@@ -32,36 +36,39 @@ class Timed:
         return min(self.seconds)
 
 
-def once(work: Callable[[], Any]) -> Timed:
+def once(work: Callable[[], Any], wall: bool = False) -> Timed:
+    clock = time.perf_counter if wall else time.process_time
     gc.collect()
     gc.disable()
     try:
-        begin = time.perf_counter()
+        begin = clock()
         answer = work()
-        return Timed((time.perf_counter() - begin,), answer)
+        return Timed((clock() - begin,), answer)
     finally:
         gc.enable()
 
 
-def timed(work: Callable[[], Any], repeats: int = 5, patience: float = PATIENCE) -> Timed:
+def timed(work: Callable[[], Any], repeats: int = 5, patience: float = PATIENCE, wall: bool = False) -> Timed:
     """Repeats until `repeats` or until `patience` seconds are spent, whichever is first."""
     found: list[float] = []
     answer = None
     while len(found) < repeats and (not found or sum(found) < patience):
-        one = once(work)
+        one = once(work, wall)
         found += one.seconds
         answer = one.answer
     return Timed(tuple(found), answer)
 
 
-def turns(works: Sequence[Callable[[], Any]], repeats: int = 5, patience: float = PATIENCE) -> list[Timed]:
+def turns(
+    works: Sequence[Callable[[], Any]], repeats: int = 5, patience: float = PATIENCE, wall: bool = False
+) -> list[Timed]:
     """Times several things turn by turn, each up to `repeats` times and its own `patience`."""
     found: list[list[float]] = [[] for _ in works]
     answers: list[Any] = [None] * len(works)
     for _ in range(repeats):
         for number, work in enumerate(works):
             if not found[number] or sum(found[number]) < patience:
-                one = once(work)
+                one = once(work, wall)
                 found[number] += one.seconds
                 answers[number] = one.answer
     return [Timed(tuple(seconds), answer) for seconds, answer in zip(found, answers)]

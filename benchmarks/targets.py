@@ -29,7 +29,8 @@ def at_once(case: str, network: FlowNetwork, repeats: int) -> Iterator[Row]:
         return [attribute(network, method="flow", targets=[t], bounds=False, threads=1) for t in targets]
 
     together(1)
-    one, two, single = turns([lambda: together(1), lambda: together(2), apart], repeats)
+    together(2)
+    one, two, single = turns([lambda: together(1), lambda: together(2), apart], repeats, wall=True)
     for number, result in enumerate(single.answer):
         for other in (one.answer, two.answer):
             if not (other.scores[number] == result.scores[0]).all():

@@ -64,7 +64,12 @@ def main() -> int:
             flush=True,
         )
     print(Counter(row["status"] for row in done.values()))
-    return 0
+    if options.types:
+        return 0
+    from benchmarks.support.report import write
+
+    write([done[kind.name] for kind in kinds], Path("docs"))
+    return int(any(row["status"] == "failing" for row in done.values()))
 
 
 def _row(kind: Any, found: dict[str, Any] | str) -> dict[str, Any]:

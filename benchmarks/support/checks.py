@@ -51,6 +51,10 @@ class Row:
     seconds: float = 0.0
 
 
+class NotTriedError(Exception):
+    """No tiny instance, or nothing that it reads: says nothing about capture."""
+
+
 class UnlikeError(Exception):
     """A check found a difference."""
 
@@ -67,6 +71,11 @@ def check(kind: ModelType, verbose: bool = False) -> dict[str, Any]:
         try:
             _check(kind, name, row)
         except ImportError as error:
+            row.status, row.reason = (
+                "not tried",
+                f"needs a package that is not installed: {_line(error)[:80]}",
+            )
+        except NotTriedError as error:
             row.status, row.reason = "not tried", _line(error)
         except Exception as error:
             if verbose:
@@ -178,13 +187,22 @@ def _example(model: Any, row: Row) -> dict[str, Any]:
             continue
         row.inputs = label
         return inputs
-    raise RuntimeError("no input that the model runs on: " + " | ".join(errors.values()))
+    raise NotTriedError("no input here that it runs on: " + " | ".join(errors.values()))
 
 
 def _check(kind: ModelType, name: str, row: Row) -> None:
     from attnflow.capture.towers import is_dual
 
-    model = build(kind.name, name)
+    from benchmarks.support.overrides import NOT_TRIED
+
+    if kind.name in NOT_TRIED:
+        raise NotTriedError(NOT_TRIED[kind.name])
+    try:
+        model = build(kind.name, name)
+    except ImportError:
+        raise
+    except Exception as error:
+        raise NotTriedError(f"no tiny instance of it: {type(error).__name__} {_line(error)}") from error
     if not is_dual(model):
         _check_part(model, model, _example(eager(model), row), row)
         return
@@ -199,7 +217,7 @@ def _check(kind: ModelType, name: str, row: Row) -> None:
 def _check_part(model: Any, part: Any, inputs: dict[str, Any], row: Row) -> None:
     """Checks a model, or the tower of it that reads these inputs."""
     import attnflow
-    from attnflow.errors import CaptureError
+    from attnflow.errors import CaptureError, InputError
 
     spy = SoftmaxSpy()
     other = eager(part)
@@ -213,8 +231,10 @@ def _check_part(model: Any, part: Any, inputs: dict[str, Any], row: Row) -> None
     try:
         try:
             trace = attnflow.capture(model, inputs=inputs)
-        except CaptureError as error:
+        except (CaptureError, InputError) as error:
             row.status, row.reason = "refused", _line(error)
+            if isinstance(error, InputError) and "batch of" not in str(error):
+                raise
             if "allow_partial" not in str(error):
                 if not spy.shapes:
                     row.status = "no attention"
@@ -297,7 +317,7 @@ def _same_attention(model: Any, other: Any, inputs: Any, stacks: Any, row: Row, 
         returned = own[stack]
         if not layers or not returned or not isinstance(returned, (list, tuple)):
             continue
-        theirs = [layer for layer in returned if torch.is_tensor(layer)]
+        theirs = [layer for layer in returned if torch.is_tensor(layer) and layer.ndim >= 3]
         ours = list(layers)
         if partial:
             eye = np.eye(*ours[0].shape)

@@ -41,12 +41,18 @@ def examples(model: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         for frames in (2, 4, 8, 16):
             yield "video", {"pixel_values_videos": _noise(1, frames, 3, *_size(model))}
     if "input_features" in takes:
+        for name in ("input_features_mask", "attention_mask", "feature_attention_mask"):
+            for features in _features(model) if name in takes else ():
+                for size in dict.fromkeys(features.shape[1:]):
+                    masked = {"input_features": features, name: torch.ones(1, size, dtype=torch.long)}
+                    yield ("speech to text" if decoder else "speech"), {**masked, **decoder}
         for features in _features(model):
             yield ("speech to text" if decoder else "speech"), {"input_features": features, **decoder}
             if text:
                 yield "speech and text", {"input_features": features, **text}
     if "input_values" in takes:
-        for size in (4000, 1600):
+        for size in (4000, 1600, 9600):
+            yield "speech", {"input_values": _noise(1, 1, size)}
             yield ("speech to text" if decoder else "speech"), {"input_values": _noise(1, size), **decoder}
         for shape in _spectrograms(model):
             yield "speech", {"input_values": _noise(1, *shape), **decoder}
@@ -169,6 +175,17 @@ def _pixels(model: Any, takes: set[str]) -> Iterator[dict[str, Any]]:
         for patches, grid in _gridded(part):
             yield {"pixel_values": patches, "image_grid_thw": grid}
     sizes = [_size(model), (32, 32), (64, 64), (224, 224)]
+    if "spatial_shapes" in takes:
+        patch = int(getattr(part, "patch_size", 8))
+        yield {
+            "pixel_values": _noise(1, 16, channels * patch * patch),
+            "pixel_attention_mask": torch.ones(1, 16, dtype=torch.long),
+            "spatial_shapes": torch.tensor([[4, 4]]),
+        }
+    if "pixel_position_ids" in takes:
+        patch = int(getattr(part, "patch_size", 8))
+        places = torch.tensor([[[row, column] for row in range(6) for column in range(6)]])
+        yield {"pixel_values": _noise(1, 36, channels * patch * patch), "pixel_position_ids": places}
     for height, width in dict.fromkeys(sizes):
         yield {"pixel_values": _noise(1, channels, height, width)}
         more = {"image_sizes": torch.tensor([[height, width]])}

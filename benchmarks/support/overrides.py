@@ -14,6 +14,24 @@ _RESNET = {
 }
 _SERIES = {"prediction_length": 6, "context_length": 12, "num_time_features": 1, "lags_sequence": [1, 2]}
 
+_RESNET_STAGES = {
+    "embedding_size": 8,
+    "hidden_sizes": [8, 8, 16, 16],
+    "depths": [1, 1, 1, 1],
+}
+_SWIN = {
+    "embed_dim": 16,
+    "depths": [1, 1, 1, 1],
+    "num_heads": [1, 2, 2, 4],
+    "window_size": 4,
+    "image_size": 64,
+    "patch_size": 4,
+}
+_NECK = {
+    "backbone_config": {"num_hidden_layers": 4, "out_indices": [1, 2, 3, 4]},
+    "neck_hidden_sizes": [16, 16, 32, 32],
+}
+
 #: Arguments that a configuration class cannot do without, or must have from the start, by model type.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "conditional_detr": {"use_timm_backbone": False, "backbone": None, "backbone_config": _RESNET},
@@ -65,7 +83,6 @@ BY_CLASS: dict[str, dict[str, Any]] = {
         "embed_dim": 16, "depths": [1, 1], "num_heads": [2, 4], "window_size": 4, "image_size": 32, "patch_size": 4,
     },
     "deepseek_v2": {"num_experts_per_tok": 2, "n_group": 1, "topk_group": 1, "first_k_dense_replace": 1},
-    "longcat_flash": {"mla_scale_q_lora": True, "head_dim": 8},
     "glm4v_moe_text": {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5,
                                            "mrope_section": [2, 1, 1]}},
     "mistral4_text": {},
@@ -96,16 +113,77 @@ BY_CLASS: dict[str, dict[str, Any]] = {
     "bros": {},
     "granitemoehybrid": {"layer_types": ["mamba", "attention"], "mamba_n_heads": 8, "mamba_d_head": 16},
     "bamba": {"attn_layer_indices": [1], "mamba_n_heads": 8, "mamba_d_head": 16},
-    "nemotron_h": {},
     "cpmant": {"prompt_length": 4, "prompt_types": 2, "segment_types": 2},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
+    "chameleon": {"vocabulary_map": {"<image>": 250}},
+    "chameleon_vqgan": {"base_channels": 32, "channel_multiplier": [1, 1], "num_res_blocks": 1},
+    "emu3": {"vocabulary_map": {"<image>": 250, "<|extra_200|>": 251}},
+    "emu3_vqgan": {"base_channels": 32, "channel_multiplier": [1, 1], "num_res_blocks": 1},
+    "janus_vqgan": {"base_channels": 32, "channel_multiplier": [1, 1], "num_res_blocks": 1, "latent_channels": 32},
+    "cohere_compass_text": {
+        "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 1e4}},
+        "layer_types": ["full_attention"] * 2, "num_hidden_layers": 2,
+    },
+    "florence_vision": {
+        "embed_dim": [16, 16, 32, 64], "num_heads": [2, 2, 4, 4], "num_groups": [2, 2, 4, 4], "depths": [1, 1, 1, 1],
+        "projection_dim": 64,
+    },
+    "lw_detr_vit": {"image_size": 256, "patch_size": 16},
+    "gemma3n_text": {
+        "num_kv_shared_layers": 0, "intermediate_size": [64, 64], "activation_sparsity_pattern": [0.0, 0.0],
+        "laurel_rank": 8, "hidden_size_per_layer_input": 16,
+    },
+    "gemma4_text": {"num_kv_shared_layers": 0},
+    "gemma4_unified_text": {"num_kv_shared_layers": 0},
+    "blip-2": {"image_token_index": 250, "num_query_tokens": 10},
+    "instructblip": {"image_token_index": 250, "num_query_tokens": 10},
+    "dpt": {"num_hidden_layers": 4, "backbone_out_indices": [0, 1, 2, 3], "neck_hidden_sizes": [16, 16, 32, 32]},
+    "perception_lm": {},
+    "granite4_vision": {"deepstack_layer_map": [[-1, 0]], "spatial_target_layers": [1]},
+    "clap_audio_model": {
+        "depths": [1, 1], "num_attention_heads": [2, 4], "patch_embeds_hidden_size": 32, "hidden_size": 64,
+        "num_hidden_layers": 2, "spec_size": 32, "num_mel_bins": 16, "window_size": 4,
+    },
+    "musicgen_decoder": {"pad_token_id": 250, "bos_token_id": 250},
+    "musicgen_melody_decoder": {"pad_token_id": 250, "bos_token_id": 250},
+    "moonshine_streaming": {"num_key_value_heads": 4},
+    "nemotron_h": {
+        "layers_block_type": ["linear_attention", "full_attention", "mlp"], "num_hidden_layers": 3,
+        "mamba_num_heads": 8, "mamba_head_dim": 16, "n_groups": 2, "chunk_size": 8, "mtp_layers_block_type": [],
+    },
+    "longcat_flash": {"head_dim": 8, "qk_head_dim": 16, "zero_expert_num": 1},
+    "mimi": {"upsample_groups": 64},
+    "dac": {"downsampling_ratios": [2, 4], "upsampling_ratios": [4, 2], "encoder_hidden_size": 16, "hidden_size": 64,
+            "decoder_hidden_size": 64, "n_codebooks": 2},
 }  # fmt: skip
 
 #: Fields of the configuration of one model type as a whole; sub-configurations as nested mappings.
-OVERRIDES: dict[str, dict[str, Any]] = {}
+OVERRIDES: dict[str, dict[str, Any]] = {
+    "fun_asr_nano": {"adaptor_config": {"intermediate_size": 16}},
+    "dbrx": {"attn_config": {"rope_theta": 1e4, "kv_n_heads": 2}},
+    "depth_anything": _NECK,
+    "prompt_depth_anything": _NECK,
+    "tipsv2_dpt": _NECK,
+    "chmv2": _NECK,
+    "maskformer": {"backbone_config": _SWIN},
+    "mask2former": {"backbone_config": _SWIN},
+    "oneformer": {"backbone_config": _SWIN},
+    "upernet": {"backbone_config": _RESNET_STAGES},
+    "dots3_note": {
+        "audio_config": {"adapter_out_dim": 64, "adapter_input_size": 64},
+        "vision_config": {"adapter_in_dim": 64, "adapter_out_dim": 64},
+    },
+    "nemotron_h_omni": {"vision_config": {"video_temporal_patch_size": 2}},
+}
 
 #: Inputs of families that no rule fits: from a model to (label, tensors).
 INPUTS: dict[str, Callable[[Any], Any]] = {}
 
+#: Types that are not tried, and why.
+NOT_TRIED: dict[str, str] = {}
+
 #: Which classes of a type are tried, in turn, where the first of the auto mappings is not the one to take.
-CLASSES: dict[str, tuple[str, ...]] = {}
+CLASSES: dict[str, tuple[str, ...]] = {
+    "musicgen": ("MusicgenForConditionalGeneration",),
+    "musicgen_melody": ("MusicgenMelodyForConditionalGeneration",),
+}

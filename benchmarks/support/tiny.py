@@ -49,6 +49,7 @@ SIZES: tuple[tuple[str, int], ...] = (
     (r"spatial_merge_size$|^merge_size$", 2),
     (r"max_position_embeddings|^n_positions$|max_(source|target)_positions|max_seq_len|context_length", 512),
     (r"^num_queries$|num_query_tokens$|num_latents$", 10),
+    (r"^upsample_groups$|_in_dim$|_out_dim$|adapter_input_size$|condition_dim$", WIDTH),
     (r"^(mamba_n_heads|mamba_num_heads|linear_num_\w+_heads|linear_num_heads)$", HEADS),
     (r"^(mamba_d_state|state_size|ssm_state_size)$", 8),
 )  # fmt: skip
@@ -184,7 +185,7 @@ def _list(name: str, value: Any, layers: int, own: Mapping[str, Any]) -> Any:
     kind = type(value)
     depth = own.get("num_hidden_layers") or own.get("num_layers") or own.get("depth") or own.get("n_layer")
     if isinstance(depth, int) and len(value) == depth > layers:
-        return kind(value[:layers])
+        return kind(_size(name, item, own) if type(item) is int else item for item in value[:layers])
     if re.search(
         r"(indexes|indices|layer_ids|target_layers|cross_attention_layers|moe_layers|subsample_layers)$", name
     ):

@@ -94,7 +94,7 @@ class Gradients:
         self.line: Line | None = None
         self.alpha = 1.0
         self._first: dict[str, str] | None = None
-        self._sights: list[Sight] = []
+        self._sights: dict[int, Sight] = {}
         self._handles: list[Any] = []
         self._inputs: dict[str, torch.Tensor] = {}
         self._found = Gathered()
@@ -135,7 +135,7 @@ class Gradients:
 
     def see(self, number: int, sight: Sight) -> None:
         """Hooks one layer's weights."""
-        self._sights.append(sight)
+        self._sights[number] = sight
         if sight.batch.requires_grad:
             self._handles.append(sight.batch.register_hook(partial(self._arrive, number)))
 

@@ -336,6 +336,11 @@ def _run_encoder_decoder(
     model: Any, tokenizer: Any, prompt: Prompt, wish: Wish, recorder: Recorder, allow_partial: bool
 ) -> Generator[Request, Any, _Pass]:
     """Runs an encoder-decoder."""
+    if not hasattr(decoder_of(model), "config"):  # a transducer's, which is recurrent
+        raise CaptureError(
+            f"{type(model).__name__}: its decoder ({type(decoder_of(model)).__name__}) is no stack of attention; "
+            "expected one. Its encoder can be captured by itself: pass model.get_encoder()."
+        )
     course = encoder_decoder_course(model, tokenizer, prompt, wish)
     tensors = dict(prompt.tensors)
     if course.given is not None:

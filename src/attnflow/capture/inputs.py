@@ -188,6 +188,7 @@ def from_tensors(model: Any, tokenizer: Any, inputs: Any) -> Prompt:
             f"{', '.join(sorted(names))}."
         )
     loose = "input_ids" in inputs and reads_within_text(model)  # one text may hold several pictures
+    loose = loose or any("grid_" in name for name in inputs)  # patches stand in a row of their own
     tensors = {
         name: _batch_of_one(name, value, model.device, not loose or name in _OF_TEXT)
         for name, value in inputs.items()

@@ -164,8 +164,8 @@ def check_mixed(model: torch.nn.Module, unmixed: Mapping[int, tuple[str, tuple[i
         kind = type(model.get_submodule(name)).__name__
         if len(shape) >= 4 and re.search("attention|attn", f"{name} {kind}", re.IGNORECASE):
             raise CaptureError(
-                f"{type(model).__name__}: {name} ({kind}) computes weights of shape {list(shape)} that it multiplies "
-                "with no values, as attention would: deformable and sampling attention cannot be read as a stack."
+                f"{type(model).__name__}: {name} ({kind}) computes weights of shape {list(shape)} and never multiplies "
+                "them with values as a whole: banded, deformable or sampling attention cannot be read as a stack."
             )
 
 

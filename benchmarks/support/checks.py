@@ -192,7 +192,6 @@ def _example(model: Any, row: Row) -> dict[str, Any]:
 
 def _check(kind: ModelType, name: str, row: Row) -> None:
     from attnflow.capture.towers import is_dual
-
     from benchmarks.support.overrides import NOT_TRIED
 
     if kind.name in NOT_TRIED:

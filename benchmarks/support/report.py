@@ -21,30 +21,32 @@ NOT_FULL = re.compile(
 
 HEAD = """# Supported models
 
-Every model type of transformers {version} that some auto class builds, {total} in all, by `make support`: a tiny
-random instance is built from its configuration, captured through the public functions, and checked.
+Every model type of transformers {version} that some auto class builds, {total} in all, by `make support`: a
+tiny random instance is built from its configuration, captured through the public functions, and checked.
 
 | status | types | what it means |
 |---|---|---|
 {counts}
 
-Of the {full} types with full softmax attention {supported} are supported or partly supported, {share:.1%}; and every one
-of the {used} most used is.
+Of the {full} types with full softmax attention {supported} are supported or partly supported, {share:.1%};
+and every one of the {used} most used is.
 
-**Checked** of each supported type: the head-means equal the model's own eager attentions, wherever it returns them
-({compared} types); rows sum to one, or the family has sinks; the outputs are those of an eager run, and the model answers
-the same afterwards; every stack is complete; flow, Shapley values and rollout at two targets, with v(N) = 1 (less with
-sinks) and with nothing for players that have no path; and `explain` from end to end. Relevance flow, which needs gradients,
-runs for {gradients} types; for the rest the column says no, mostly because a bare model has no output to ask about.
+**Checked** of each supported type: the head-means equal the model's own eager attentions, wherever it
+returns them ({compared} types); rows sum to one, or the family has sinks; the outputs are those of an eager
+run, and the model answers the same afterwards; every stack is complete; flow, Shapley values and rollout at
+two targets, with v(N) = 1 (less with sinks) and with nothing for players that have no path; and `explain`
+from end to end. Relevance flow, which needs gradients, runs for {gradients} types; for the rest the column
+says no, mostly because a bare model has no output to ask about.
 
-**Not checked**: real weights, half precision, quantisation and devices, which the tests cover for some; quality. Names of
-positions (patches, frames, tokens) are no part of it. A type is tried with one of its classes on one input: the column says
-which. What it does with other inputs can differ: a model that reads images with its text is explained in its language model.
+**Not checked**: real weights, half precision, quantisation and devices, which the tests cover for some;
+quality. Names of positions (patches, frames, tokens) are no part of it. A type is tried with one of its
+classes on one input: the column says which. What it does with other inputs can differ: a model that reads
+images with its text is explained in its language model.
 
-**The most used types** are {counted} that Hugging Face counted (downloads by model type, weeks 34 of 2022 and 4, 37 and 41 of
-2023, data set huggingface/transformers-stats-space-data, from the top as far down as we could read) and {chosen} that we chose
-among the families since, as no such count was published later. Much used but without full softmax attention, or not to be
-tried here, and so left out: {left_out}.
+**The most used types** are {counted} that Hugging Face counted (downloads by model type, weeks 34 of 2022
+and 4, 37 and 41 of 2023, data set huggingface/transformers-stats-space-data, from the top as far down as we
+could read) and {chosen} that we chose among the families since, as no such count was published later. Much
+used but without full softmax attention, or not to be tried here, and so left out: {left_out}.
 
 | type | class | reads | architecture | layers | relevance | status | reason |
 |---|---|---|---|---|---|---|---|
@@ -82,8 +84,8 @@ def markdown(record: Mapping[str, Any]) -> str:
     good = [row for row in full if row["status"] in ("supported", "partial")]
     meaning = {
         "supported": "captured and explained, all checks passed",
-        "partial": "layers of attention and others: refused by default, with their names; `allow_partial=True` takes the "
-        "others as identity and marks the result; all checks passed",
+        "partial": "layers of attention and others: refused by default, with their names; "
+        "`allow_partial=True` takes the others as identity and marks the result; all checks passed",
         "refused": "an error says why: windows, bands, pooled or sampled keys, or more than one stack can hold",
         "no attention": "nothing in it mixes positions by softmax weights",
         "not tried": "no tiny instance could be built, or none of our inputs fits: says nothing about capture",

@@ -1,11 +1,13 @@
 """The most used model types.
 
-Two sources, because no count by model type was published after 2023. First what Hugging Face counted: downloads by
-model type in weeks 34 of 2022 and 4, 37 and 41 of 2023 (data set `huggingface/transformers-stats-space-data`), from the top
-as far down as we could read. Second, chosen by us: the families of the last years that the hub's lists of most downloaded
-checkpoints are made of, and what a toolbox for text, pictures and sound would miss if it were not there.
+Two sources, because no count by model type was published after 2023. First what Hugging Face counted:
+downloads by model type in weeks 34 of 2022 and 4, 37 and 41 of 2023 (data set
+`huggingface/transformers-stats-space-data`), from the top as far down as we could read. Second, chosen by
+us: the families of the last years that the hub's lists of most downloaded checkpoints are made of, and what
+a toolbox for text, pictures and sound would miss if it were not there.
 
-Types without full softmax attention are no part of it, though some are much used; `LEFT_OUT` says which and why.
+Types without full softmax attention are no part of it, though some are much used; `LEFT_OUT` says which and
+why.
 """
 
 from __future__ import annotations

@@ -67,8 +67,8 @@ def explain(
     Args:
         model: a transformers model, a local directory, the name of a bundled model, or a hub id, or any PyTorch model
             and what else docs/custom-models.md lists.
-        text: the input: a text, or a chat as a list of messages with `role` and `content`, see `capture`. A list of
-            texts or of chats gives a list of results.
+        text: the input: a text, a tuple of two texts that the model reads as a pair, or a chat as a list of messages
+            with `role` and `content`, see `capture`. A list of any of these gives a list of results.
         tokenizer: for a loaded model; default the one it was loaded with. A processor does too.
         image: a picture to explain, alone or within a text: a PIL image, a path or an array; see `capture`.
         audio: a clip to explain: a path, or `(samples, rate)`; see `capture`.

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import TypeGuard
 
 import regex
 
@@ -143,3 +144,8 @@ def _sentences(text: str) -> Iterator[Span]:
 
 
 _WAYS: dict[str, Callable[[str], Iterator[Span]]] = {"words": _words, "sentences": _sentences}
+
+
+def is_pair(value: object) -> TypeGuard[tuple[str, str]]:
+    """Whether a value is a pair of texts: a tuple of two strings. A list of strings is several texts."""
+    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(part, str) for part in value)

@@ -463,3 +463,15 @@ def test_no_start_token():
     model.generation_config.decoder_start_token_id = None
     with pytest.raises((InputError, CaptureError), match="start token"):
         capture(model, inputs={"input_ids": [4, 5]})
+
+
+def test_a_decoder_deeper_than_its_encoder():
+    """transformers makes room in its cache for as many layers as the encoder has; T5 here has 2 and 3."""
+    model, tokenizer = tiny.build("t5"), tiny.unigram()
+    trace = capture(model, "the cat sat", tokenizer=tokenizer, generate=4)
+    assert len(trace.record("attention").decoder) == 3
+    given = [token.id for token in trace.decoder_tokens]
+    encoded = tokenizer("the cat sat", return_tensors="pt")
+    with torch.no_grad():
+        rows = model(input_ids=encoded["input_ids"], decoder_input_ids=torch.tensor([given])).logits[0]
+    assert [decision.id for decision in trace.decisions] == rows.argmax(-1).tolist()

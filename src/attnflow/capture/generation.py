@@ -11,6 +11,7 @@ from transformers import GenerationMixin
 
 from attnflow.capture.inputs import Prompt, check_ids, check_length, encode
 from attnflow.capture.interface import accepted, first_line
+from attnflow.capture.placement import device_of
 from attnflow.capture.state import quiet
 from attnflow.capture.tokens import special_ids
 from attnflow.capture.towers import reads_within_text
@@ -168,7 +169,7 @@ def encoder_decoder_course(model: Any, tokenizer: Any, prompt: Prompt, wish: Wis
         return Course(prefix, len(prefix))
     _need_generation(model)
     check_length(model, decoder_of(model), len(prefix) + wish.generate - 1, "decoder input")
-    raw = torch.tensor([prefix], dtype=torch.long, device=model.device)
+    raw = torch.tensor([prefix], dtype=torch.long, device=device_of(model))
     sequence = _generate(model, {**prompt.tensors, "decoder_input_ids": raw}, wish)
     decided = sequence[len(prefix) :]
     if sequence[: len(prefix)] != prefix or not decided:
@@ -202,8 +203,9 @@ def decodes_at_once(model: Any) -> bool:
 
 def _generate(model: Any, tensors: dict[str, Any], wish: Wish) -> tuple[int, ...]:
     torch.default_generator.manual_seed(wish.seed)
-    if model.device.type == "cuda":
-        torch.cuda.default_generators[model.device.index or 0].manual_seed(wish.seed)
+    device = device_of(model)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(wish.seed)
     options: dict[str, Any] = {"do_sample": False, "num_beams": 1, **(wish.options or {})}
     if _speaks(model):  # they are in the prefix already
         options = {name: value for name, value in options.items() if name not in _SPOKEN}
@@ -290,7 +292,7 @@ def _shifted(model: Any, labels: Sequence[int]) -> tuple[int, ...]:
     shift = getattr(model, "prepare_decoder_input_ids_from_labels", None)
     if shift is not None:
         try:
-            made = shift(labels=torch.tensor([list(labels)], device=model.device))
+            made = shift(labels=torch.tensor([list(labels)], device=device_of(model)))
             return tuple(int(id) for id in made[0])
         except (TypeError, ValueError, AttributeError):
             pass  # it needs tokens that the configuration does not name; the start token may still be known

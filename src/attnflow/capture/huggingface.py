@@ -45,11 +45,13 @@ from attnflow.capture.norms import Norms
 from attnflow.capture.outcomes import find_logits, find_vector, is_pooled
 from attnflow.capture.outputs import Output, Question, ask
 from attnflow.capture.patches import special
+from attnflow.capture.placement import device_of
 from attnflow.capture.places import place_positions, place_within
 from attnflow.capture.pooling import Pooled, by_rule
 from attnflow.capture.provenance import provenance
 from attnflow.capture.records import RECORDS, parse_heads, parse_records
 from attnflow.capture.requests import Differentiate, Forward, Probe, Request, alone
+from attnflow.capture.sentences import pooled_target, pooling_of
 from attnflow.capture.stacks import Crossed, crossed, of_prediction
 from attnflow.capture.state import as_found
 from attnflow.capture.stem import Stem
@@ -138,6 +140,9 @@ def capturing(
         found = yield from run(loaded, tokenizer, prompt, wish, recorder, allow_partial)
         stacks, ending, outputs = found.stacks, found.ending, _detached(found.outputs)
         decisions, decides = decide(loaded, tokenizer, outputs, ending, found.keep)
+        way = pooling_of(model, name) if prompt.ids is not None and find_logits(outputs) is None else None
+        sentence = None if way is None else pooled_target(way, len(ending.tokens))
+        decisions = decisions if sentence is None else (sentence,)
         records = {"attention": Record(stacks.encoder, stacks.decoder, stacks.cross)}
         if norms is not None:
             records["norm"] = arranged(loaded, "norm", norms.layers, found)
@@ -346,7 +351,7 @@ def _run_encoder_decoder(
     if course.given is not None:
         check_ids(decoder_of(model), course.given)
         check_length(model, decoder_of(model), len(course.given), "decoder input")
-        tensors["decoder_input_ids"] = torch.tensor([course.given], dtype=torch.long, device=model.device)
+        tensors["decoder_input_ids"] = torch.tensor([course.given], dtype=torch.long, device=device_of(model))
     outputs = yield Forward(model, tensors, recorder)
     sizes = (
         None if prompt.ids is None else len(prompt.ids),

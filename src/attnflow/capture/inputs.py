@@ -16,12 +16,13 @@ from attnflow.capture.frames import Ruler
 from attnflow.capture.interface import accepted
 from attnflow.capture.patches import Look
 from attnflow.capture.placeholders import placeholder_ids
+from attnflow.capture.placement import device_of
 from attnflow.capture.state import quiet
 from attnflow.capture.tokens import special_ids, tokens_of_chat, tokens_of_ids, tokens_of_text
 from attnflow.capture.towers import language_part, reads_within_text
 from attnflow.errors import InputError, OptionError
 from attnflow.media import Medium
-from attnflow.segments import check_text
+from attnflow.segments import check_text, is_pair
 from attnflow.trace import Token
 
 #: What tokenizers return beside a model's inputs; without effect on a model that takes none of it.
@@ -96,6 +97,8 @@ def from_text(model: Any, tokenizer: Any, text: Any) -> Prompt:
     Raises:
         InputError: not one text, no tokenizer, or no token but special ones.
     """
+    if is_pair(text):
+        return _from_pair(model, tokenizer, *text)
     if not isinstance(text, str):
         raise InputError(
             f"text: expected one string, or one chat as a list of messages, found {type(text).__name__}; capture one "
@@ -110,6 +113,41 @@ def from_text(model: Any, tokenizer: Any, text: Any) -> Prompt:
     if all(token.special for token in tokens):
         raise InputError(f"text {text!r} has no tokens but special ones: expected at least one word.")
     return Prompt(_tensors(model, encoding), tuple(encoding["input_ids"]), tokens, text=text)
+
+
+def _from_pair(model: Any, tokenizer: Any, first: str, second: str) -> Prompt:
+    """Tokenizes two texts that a model reads as a pair, such as a premise and a hypothesis.
+
+    The text of the prompt is both with a line break between, so that words of both are players.
+    """
+    for part in (first, second):
+        check_text(part)
+        if not part.strip():
+            raise InputError("A text of the pair is empty: expected at least one word in each.")
+    _need_tokenizer(model, tokenizer)
+    if not getattr(tokenizer, "is_fast", False):
+        raise InputError(
+            f"{type(tokenizer).__name__} does not state where its tokens stand, so the texts of a pair cannot be told "
+            "apart: use a fast tokenizer, or pass its encoding as inputs=."
+        )
+    with quiet():
+        made = tokenizer(
+            first, second, truncation=False, return_special_tokens_mask=True, return_offsets_mapping=True
+        )
+    encoding = {name: list(value) for name, value in made.items()}
+    joint, shift = f"{first}\n{second}", len(first) + 1
+    parts = made.sequence_ids()
+    encoding["offset_mapping"] = [
+        (start + shift, end + shift) if part == 1 else (start, end)
+        for part, (start, end) in zip(parts, encoding["offset_mapping"])
+    ]
+    tokens = tokens_of_text(tokenizer, joint, encoding)
+    for number, part in enumerate((first, second)):
+        if not any(which == number and not token.special for which, token in zip(parts, tokens)):
+            raise InputError(
+                f"Text {part!r} of the pair has no tokens but special ones: expected at least one word."
+            )
+    return Prompt(_tensors(model, encoding), tuple(encoding["input_ids"]), tokens, text=joint)
 
 
 def from_chat(model: Any, tokenizer: Any, messages: Sequence[Mapping[str, Any]]) -> Prompt:
@@ -151,7 +189,7 @@ def _need_tokenizer(model: Any, tokenizer: Any) -> None:
 def _tensors(model: Any, encoding: Mapping[str, Any]) -> dict[str, Any]:
     names, _ = accepted(model)
     tensors = {
-        name: torch.tensor([value], device=model.device)
+        name: torch.tensor([value], device=device_of(model))
         for name, value in encoding.items()
         if name in names and name not in ("offset_mapping", "special_tokens_mask")
     }
@@ -190,7 +228,7 @@ def from_tensors(model: Any, tokenizer: Any, inputs: Any) -> Prompt:
     loose = "input_ids" in inputs and reads_within_text(model)  # one text may hold several pictures
     loose = loose or any("grid_" in name for name in inputs)  # patches stand in a row of their own
     tensors = {
-        name: _batch_of_one(name, value, model.device, not loose or name in _OF_TEXT)
+        name: _batch_of_one(name, value, device_of(model), not loose or name in _OF_TEXT)
         for name, value in inputs.items()
         if name in names
     }

@@ -8,14 +8,15 @@ from typing import Any
 from attnflow.capture.chat import is_chat
 from attnflow.errors import InputError, OptionError
 from attnflow.media import is_medium
+from attnflow.segments import is_pair
 
 #: Inputs per pass where nothing else is asked for.
 BATCH_SIZE = 8
 
 
 def is_list(text: Any) -> bool:
-    """Whether this is several inputs: not one text, one chat, one picture or clip, or none."""
-    return not (text is None or isinstance(text, str) or is_chat(text) or is_medium(text))
+    """Whether this is several inputs: not one text, one pair of texts, one chat, one picture or clip, or none."""
+    return not (text is None or isinstance(text, str) or is_pair(text) or is_chat(text) or is_medium(text))
 
 
 def items_of(texts: Any) -> list[Any]:

@@ -11,6 +11,7 @@ import transformers
 
 from attnflow.capture.interface import first_line
 from attnflow.capture.readers import readers
+from attnflow.capture.sentences import is_sentence_model, tokenizer_of, transformer_of
 from attnflow.capture.state import quiet
 from attnflow.errors import CaptureError, InputError, OptionError, unknown_name
 from attnflow.models import BUNDLED
@@ -27,6 +28,8 @@ def load_model(
 ) -> tuple[torch.nn.Module, Any]:
     """Loads model and tokenizer; see `attnflow.capture.load_model` for everything."""
     if not isinstance(model, (str, os.PathLike)):
+        if tokenizer is None and is_sentence_model(model):
+            tokenizer = tokenizer_of(model)
         return unwrapped(model), _tokenizer_of(model, tokenizer, trust_remote_code)
     name = os.fspath(model)
     if isinstance(model, str) and model in BUNDLED and not Path(model).is_dir():
@@ -48,10 +51,17 @@ def is_loadable(model: Any) -> bool:
     """Whether this names a model, or is a transformers model, compiled or adapted perhaps."""
     if isinstance(model, (str, os.PathLike)):
         return True
+    return isinstance(_inside(model), transformers.PreTrainedModel)
+
+
+def _inside(model: Any) -> Any:
+    """What is inside a compiled or adapted model, or a sentence embedding model."""
     inner = getattr(model, "_orig_mod", model)
-    if not isinstance(inner, transformers.PreTrainedModel) and hasattr(inner, "get_base_model"):
-        inner = inner.get_base_model()
-    return isinstance(inner, transformers.PreTrainedModel)
+    if isinstance(inner, transformers.PreTrainedModel):
+        return inner
+    if is_sentence_model(inner):
+        return transformer_of(inner)
+    return inner.get_base_model() if hasattr(inner, "get_base_model") else inner
 
 
 def unwrapped(model: Any) -> transformers.PreTrainedModel:
@@ -60,10 +70,9 @@ def unwrapped(model: Any) -> transformers.PreTrainedModel:
     Raises:
         CaptureError: there is none.
     """
-    inner = getattr(model, "_orig_mod", model)
-    if not isinstance(inner, transformers.PreTrainedModel) and hasattr(inner, "get_base_model"):
-        inner = inner.get_base_model()
+    inner = _inside(model)
     if isinstance(inner, transformers.PreTrainedModel):
+        _check_adapter(getattr(model, "_orig_mod", model))
         return inner
     raise CaptureError(
         f"{type(model).__name__} is not a transformers model: expected a PreTrainedModel, a directory, a "
@@ -71,8 +80,28 @@ def unwrapped(model: Any) -> transformers.PreTrainedModel:
     )
 
 
+def _check_adapter(model: Any) -> None:
+    """Refuses adapters that put something in front of the input: it is not in the model inside them.
+
+    Raises:
+        CaptureError: it does.
+    """
+    adapter: Any = getattr(model, "active_peft_config", None)
+    if getattr(adapter, "is_prompt_learning", False):
+        raise CaptureError(
+            f"{type(adapter).__name__}: this adapter puts {adapter.num_virtual_tokens} virtual tokens in front of the "
+            f"input, which are no part of {type(_inside(model)).__name__}; expected an adapter inside its layers, such "
+            "as LoRA."
+        )
+
+
 def _check_directory(path: Path, trust_remote_code: bool) -> None:
     if not (path / "config.json").is_file():
+        if (path / "adapter_config.json").is_file():
+            raise CaptureError(
+                f"{str(path)!r} holds an adapter and no model: load it with peft's "
+                "AutoPeftModel...from_pretrained and pass the model."
+            )
         raise CaptureError(
             f"{str(path)!r} holds no config.json, expected the directory that save_pretrained wrote."
         )

@@ -15,6 +15,7 @@ from attnflow.capture.inputs import Prompt
 from attnflow.capture.interface import accepted, first_line
 from attnflow.capture.patches import Look
 from attnflow.capture.placeholders import placeholder_ids
+from attnflow.capture.placement import device_of
 from attnflow.capture.readers import Readers
 from attnflow.capture.state import quiet
 from attnflow.capture.tokens import tokens_around
@@ -112,7 +113,7 @@ def on_device(model: Any, value: Any) -> Any:
     """A tensor where the model is, floating values in its dtype."""
     if not torch.is_tensor(value):
         return value
-    return value.to(model.device, model.dtype if value.is_floating_point() else None)
+    return value.to(device_of(model), model.dtype if value.is_floating_point() else None)
 
 
 def from_mixed(model: Any, readers: Readers, text: Any, image: Any, audio: Any) -> Prompt:

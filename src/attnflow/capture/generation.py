@@ -271,7 +271,8 @@ def _target_of_encoder_decoder(model: Any, tokenizer: Any, target: str) -> Cours
     wanted = [index for index, id in enumerate(labels) if id not in special]
     if not wanted:
         raise InputError(f"target_text {target!r} has no tokens but special ones.")
-    shifted = _shifted(model, labels)
+    # mBART's own shift takes the last label for the language to begin with: not so where the tokenizer adds none
+    shifted = _shifted(model, labels) if labels[-1] in special else (_start(model), *labels[:-1])
     first, last = wanted[0], wanted[-1]
     return Course(shifted[: last + 1], first + 1, tuple(labels[first : last + 1]))
 

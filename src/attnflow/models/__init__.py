@@ -90,6 +90,16 @@ BUNDLED: dict[str, Bundled] = {
             example="The keys to the old cabinet",
         ),
         Bundled(
+            name="logic",
+            summary="'& a | b ! c': which values of few variables make it true?",
+            architecture="encoder-decoder",
+            licence="Apache-2.0",
+            extra="hf",
+            load=_own("logic"),
+            generate=6,
+            example="& a | ! b c",
+        ),
+        Bundled(
             name="ltl",
             summary="'& a X G ! a': on which endless trace does it hold?",
             architecture="encoder-decoder",

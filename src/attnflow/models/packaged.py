@@ -75,6 +75,7 @@ def write(directory: Path, model: PreTrainedModel, words: PreTrainedTokenizerFas
     with quiet():
         copy.deepcopy(model).half().save_pretrained(directory)
         words.save_pretrained(directory)
+    (directory / "model.safetensors").chmod(0o644)
     path = directory / "config.json"
     config = json.loads(path.read_text())
     write_whole(path, json.dumps(config | {"dtype": "float32"}, indent=2, sort_keys=True) + "\n")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 SHAPE = answering.Shape(encoder_layers=5, decoder_layers=3)
-SETTINGS = training.Settings(steps=4500, batch=256, bits=1.0)
+SETTINGS = training.Settings(steps=2400, batch=256, bits=1.0)
 
 
 def tokenizer() -> PreTrainedTokenizerFast:

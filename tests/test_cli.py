@@ -276,6 +276,8 @@ def test_warnings_are_one_line(monkeypatch, calls):
         ["explain", "minilm"],
         ["explain", "minilm", "T", "--nonsense"],
         ["explain", "minilm", "T", "--players", "letters"],
+        ["explain", "minilm", "T", "--players", "blocks:two"],
+        ["explain", "minilm", "--image", "/no/such/picture.png"],
         ["explain", "minilm", "T", "--residual", "half"],
         ["explain", "minilm", "T", "--top", "0"],
         ["explain", "minilm", "T", "--target", "all", "--target", "1"],
@@ -444,3 +446,43 @@ def test_the_real_thing(tmp_path):
     assert "bottleneck" in done.stdout
     assert done.stderr.splitlines() == [f"Wrote {page}", f"Wrote {saved}"]
     assert Attribution.load(saved).players[2].label == "movie"
+
+
+def test_pictures_and_players_by_size(calls, tmp_path):
+    picture = tmp_path / "x.png"
+    picture.write_bytes(b"")
+    run(
+        "explain",
+        "vit",
+        "--image",
+        str(picture),
+        "--players",
+        "blocks:2",
+        "--processor",
+        "there",
+        "--target",
+        "mean",
+    )
+    (call,) = calls
+    assert (call["text"], call["image"], call["processor"]) == (None, [picture], "there")
+    assert call["players"] == ("blocks", 2)
+    assert call["target"] == "mean"
+    run("explain", "wav2vec2", "--audio", str(picture), "--players", "windows:0.2")
+    assert (calls[1]["audio"], calls[1]["players"]) == (picture, ("windows", 0.2))
+
+
+def test_a_picture_from_the_command_line(tmp_path):
+    from PIL import Image
+
+    import tiny_media as media
+
+    media.build("vit-class").save_pretrained(tmp_path)
+    media.eye().save_pretrained(tmp_path)
+    Image.fromarray(media.picture(40, 50)).save(tmp_path / "picture.png")
+    for arguments in (["--image", str(tmp_path / "picture.png")], [str(tmp_path / "picture.png")]):
+        result = run(
+            "explain", str(tmp_path), *arguments, "--method", "rollout", "--json", str(tmp_path / "r.json")
+        )
+        assert result.exit_code == 0, result.stderr
+        assert "patch 0,1" in result.stdout
+        assert Attribution.load(tmp_path / "r.json").media[0].grid == (3, 3)

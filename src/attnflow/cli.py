@@ -31,13 +31,8 @@ T = TypeVar("T")
 Progress = Callable[[str, int, int | None], None]
 
 
-class Players(StrEnum):
-    """What gets a score."""
-
-    tokens = "tokens"
-    words = "words"
-    sentences = "sentences"
-    turns = "turns"
+#: What gets a score, by name.
+PLAYERS = ("tokens", "words", "sentences", "turns")
 
 
 class Baseline(StrEnum):
@@ -150,13 +145,41 @@ def explain(
             rich_help_panel=QUESTION,
         ),
     ] = None,
+    image: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            exists=True,
+            help="Explain a picture, or a text in which it stands. Repeat for several within a text.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = None,
+    audio: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            exists=True,
+            help="Explain a clip of sound, or a text in which it stands.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = None,
+    processor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="Where the preprocessing of --image and --audio is. Default: beside the model.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = None,
     target: Annotated[
         list[str] | None,
         typer.Option(
             metavar="T",
             help="What to explain: a position (from 0; negative from the end), a set of them (`3,4,5`), "
-            "`all`, or the text of a token that occurs once. Repeat for several. Default: what the model "
-            "decides, such as its class or each generated token.",
+            "`all`, their `mean`, or the text of a token that occurs once. Repeat for several. Default: what the "
+            "model decides, such as its class or each generated token.",
             rich_help_panel=QUESTION,
         ),
     ] = None,
@@ -170,8 +193,14 @@ def explain(
         ),
     ] = None,
     players: Annotated[
-        Players, typer.Option(help="What gets a score.", rich_help_panel=QUESTION)
-    ] = Players.tokens,
+        str,
+        typer.Option(
+            metavar="P",
+            help="What gets a score: `tokens` (of an image patches, of sound frames), `words`, `sentences`, `turns` of "
+            "a chat; `blocks:2` for squares of 2 by 2 patches, `windows:0.2` for stretches of 0.2 seconds.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = "tokens",
     exclude: Annotated[
         list[str] | None,
         typer.Option(
@@ -419,8 +448,10 @@ def explain(
     for name, path in files.items():
         if path is not None and not path.absolute().parent.is_dir():
             raise typer.BadParameter(f"there is no folder {str(path.absolute().parent)!r}.", param_hint=name)
-    if (text is None) == (chat is None):
-        raise typer.BadParameter("expected either a text or --chat.", param_hint="TEXT")
+    if (text is not None and chat is not None) or (text, chat, image, audio) == (None, None, None, None):
+        raise typer.BadParameter(
+            "expected either a text or --chat, or --image or --audio.", param_hint="TEXT"
+        )
     sampling = _sampling(sample, temperature, top_p)
     if sampling and not generate:
         raise typer.BadParameter("needs --generate N.", param_hint="--sample")
@@ -429,7 +460,7 @@ def explain(
         "capacity": capacities,
         "residual": _residual(residual),
         "heads": _heads(heads),
-        "players": str(players),
+        "players": _players(players),
         "exclude": _exclude(exclude or ()),
         "generate": generate,
         "target_text": target_text,
@@ -444,13 +475,15 @@ def explain(
     }
     if sampling:
         options["generate_options"] = sampling
+    media = {"image": [*image] if image else None, "audio": audio, "processor": processor}
+    options |= {name: value for name, value in media.items() if value is not None}
     options |= _question(output or (), signed, steps, baseline)
     with _reporting(quiet):
         from attnflow.comparison import Comparison
         from attnflow.view.progress import progress_bars
 
         draw = _drawing(None if figure is None else str(figure)) if any(pictures.values()) else None
-        source = _read(text) if text is not None else _messages(chat)
+        source = _read(text) if text is not None else None if chat is None else _messages(chat)
         with progress_bars(quiet) as progress:
             answer = _explain(model, source, wanted, trace, options, progress)
         if not quiet:
@@ -526,6 +559,22 @@ def _question(output: Sequence[str], signed: bool, steps: int, baseline: Baselin
 
 def _number_or_text(text: str) -> int | str:
     return int(text) if re.fullmatch(r"[+-]?\d+", text) else text
+
+
+def _players(text: str) -> str | tuple[str, float]:
+    """A kind of players, or `blocks:2` and `windows:0.2`."""
+    name, colon, size = text.partition(":")
+    if not colon:
+        if name not in PLAYERS:
+            raise typer.BadParameter(
+                f"{text!r} is none of {', '.join(PLAYERS)}, blocks:N, windows:SECONDS.",
+                param_hint="--players",
+            )
+        return name
+    try:
+        return name, int(size) if name == "blocks" else float(size)
+    except ValueError as error:
+        raise typer.BadParameter(f"{size!r} is no number.", param_hint="--players") from error
 
 
 def _target(text: str) -> int | str | tuple[int, ...]:
@@ -633,7 +682,7 @@ def _explain(
         _check_output(question[0], [scheme.name for scheme in schemes])
     records = [scheme.record for scheme in schemes]
     gradient = any(record in GRADIENT_RECORDS for record in records)
-    named = [item for item in wanted if isinstance(item, str) and item != "all"]
+    named = [item for item in wanted if isinstance(item, str) and item not in ("all", "mean")]
     loaded: dict[str, Any] = {"model": model}
     if named or trace is not None or len(wanted) > 1:
         from attnflow.capture import load_model
@@ -645,7 +694,16 @@ def _explain(
     if named or trace is not None:
         from attnflow.capture import capture
 
-        names = ("target_text", "generate", "generate_options", "heads", "seed")
+        names = (
+            "target_text",
+            "generate",
+            "generate_options",
+            "heads",
+            "seed",
+            "image",
+            "audio",
+            "processor",
+        )
         run = partial(
             capture,
             text=text,
@@ -655,7 +713,8 @@ def _explain(
         )
         held = run(record="attention" if gradient else records)
         wanted = [
-            _position(item, held) if isinstance(item, str) and item != "all" else item for item in wanted
+            _position(item, held) if isinstance(item, str) and item not in ("all", "mean") else item
+            for item in wanted
         ]
         if trace is not None:
             if gradient:

@@ -19,7 +19,7 @@ from urllib.request import urlopen
 import pytest
 
 #: Milliseconds until a test gives up waiting; a loaded machine is slow, not broken.
-PATIENCE = 60_000
+PATIENCE = int(os.environ.get("ATTNFLOW_PATIENCE", "60000"))
 REQUIRED = bool(os.environ.get("ATTNFLOW_BROWSER_REQUIRED"))
 
 
@@ -104,11 +104,60 @@ def visit(chromium):
     assert not found
 
 
+# -- results -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def results():
+    """Results by name, each computed once."""
+    import results as made
+    import tiny
+    import tiny_media
+    from attnflow import explain
+
+    sentence = "The unpretentious acting is not bad, brilliant."
+    writer = {"model": tiny.build("gpt2", n_positions=300), "tokenizer": tiny.byte_bpe()}
+    translator = {"model": tiny.build("bart"), "tokenizer": tiny.byte_bpe(roberta=True)}
+    return {
+        "single": explain("sentiment", sentence, method="flow", capacity="relevance"),
+        "several": explain("sentiment", sentence, method=["flow", "shapley"], capacity="relevance"),
+        "generated": explain(
+            **writer, text="the quick brown fox jumps", method="central", generate=4, prefix="closed"
+        ),
+        "translated": explain(**translator, text="the quick brown fox", method="central", generate=3),
+        "picture": explain(
+            tiny_media.build("vit"), image=tiny_media.picture(), processor=tiny_media.eye(), method="flow"
+        ),
+        "awkward": made.awkward(),
+    }
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory):
+    """Folder of pages from disk."""
+    return tmp_path_factory.mktemp("pages")
+
+
+@pytest.fixture(scope="session")
+def links(served, shelf, results):
+    """Names of the results on the server."""
+    return {name: shelf.put(result, network=name != "awkward") for name, result in results.items()}
+
+
 # -- the served app ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory):
+def shelf(tmp_path_factory):
+    """The server's folder of results."""
+    pytest.importorskip("fastapi")
+    from attnflow.serve.shelf import Shelf
+
+    return Shelf(tmp_path_factory.mktemp("results"), 1000)
+
+
+@pytest.fixture(scope="session")
+def served(shelf):
     """A server on a free port, with the sentiment model and tiny ones; yields its address."""
     pytest.importorskip("fastapi")
     import uvicorn
@@ -124,7 +173,7 @@ def served(tmp_path_factory):
     }
     settings = Settings(
         models={name: name for name in ("sentiment", "writer", "translator")},
-        results=tmp_path_factory.mktemp("results"),
+        results=shelf.folder,
         loaded=3,
         limits=Limits(queue=3),
     )
@@ -143,8 +192,11 @@ def served(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def jupyter(tmp_path_factory):
-    """A JupyterLab on loopback in a home of its own; yields (address with token, folder of notebooks)."""
+def jupyter(tmp_path_factory, results):
+    """A JupyterLab on loopback in a home of its own, with the results beside its notebooks.
+
+    Yields its address, its token and the folder of notebooks.
+    """
     try:
         import jupyterlab  # noqa: F401
     except ModuleNotFoundError:
@@ -162,6 +214,8 @@ def jupyter(tmp_path_factory):
         "JUPYTERLAB_SETTINGS_DIR": str(home / "config" / "lab"),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "config" / "workspaces"),
     }
+    for name, result in results.items():
+        result.save(home / "notebooks" / f"{name}.json", network=name != "awkward")
     settings = home / "config" / "lab" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     # News and updates would be asked for elsewhere.

@@ -35,7 +35,7 @@ class Shelf:
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
-        self._folder, self._limit = folder, limit
+        self.folder, self._limit = folder, limit
         self._held: OrderedDict[str, Result] = OrderedDict()
         self._lock = threading.Lock()
         try:
@@ -43,19 +43,23 @@ class Shelf:
         except OSError as error:
             raise InputError(f"Cannot keep results in {str(folder)!r}: {error.strerror}.") from error
 
-    def put(self, result: Result) -> str:
-        """Saves a result, its networks included, and returns its name.
+    def put(self, result: Result, *, network: bool = True) -> str:
+        """Saves a result and returns its name.
+
+        Args:
+            result: what to save.
+            network: with its networks, so that its flow can be drawn.
 
         Raises:
             InputError: the shelf is full, or cannot be written to.
         """
-        count = sum(1 for _ in self._folder.glob("*.json"))
+        count = sum(1 for _ in self.folder.glob("*.json"))
         if count >= self._limit:
             raise InputError(
                 f"{count} results are saved, the most this server keeps: its operator can delete some."
             )
         name = secrets.token_urlsafe(16)
-        result.save(self._file(name), network=True)
+        result.save(self._file(name), network=network)
         self._hold(name, result)
         return name
 
@@ -95,7 +99,7 @@ class Shelf:
         return True
 
     def _file(self, name: str) -> Path:
-        return self._folder / f"{name}.json"
+        return self.folder / f"{name}.json"
 
     def _hold(self, name: str, result: Result) -> None:
         with self._lock:

@@ -129,10 +129,13 @@ def _work(
 
 
 def _check_tokens(tokenizer: Any, text: Any, request: Options, limits: Limits) -> None:
+    reader = getattr(tokenizer, "tokenizer", tokenizer)  # a processor has one, an image processor has none
+    if not hasattr(reader, "convert_ids_to_tokens"):
+        return
     parts = [text] if isinstance(text, str) else [message["content"] for message in text or ()]
     if request.target_text:
         parts.append(request.target_text)
-    count = sum(len(tokenizer(part, verbose=False)["input_ids"]) for part in parts) + (request.generate or 0)
+    count = sum(len(reader(part, verbose=False)["input_ids"]) for part in parts) + (request.generate or 0)
     if count > limits.tokens:
         raise InputError(
             f"The input has {count} tokens, this server explains up to {limits.tokens}: shorten it, or ask its "

@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 TEXT   ?= The movie was not bad at all, the acting is brilliant.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick browser check bench format realmodels clean web web-test docs gallery
+.PHONY: help demo test quick browser support check bench format realmodels clean web web-test docs gallery
 
 help:  ## List the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -42,6 +42,9 @@ $(VENV)/.browser: $(VENV)/.test
 
 browser: $(VENV)/.browser  ## Test pages, web app and notebook in a real browser (needs Debian's chromium).
 	HF_HUB_OFFLINE=1 ATTNFLOW_BROWSER_REQUIRED=1 $(BIN)/python -m pytest tests/browser -m browser
+
+support: $(VENV)/.test  ## Try every model type of transformers and write docs/support.md (half an hour).
+	$(BIN)/python -m benchmarks.support
 
 check: $(VENV)/.test  ## Lint, format check and types.
 	$(BIN)/ruff check .

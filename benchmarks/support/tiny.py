@@ -47,7 +47,9 @@ SIZES: tuple[tuple[str, int], ...] = (
     (r"^image_size$|^input_size$|pretrain_image_size|^crop_size$", IMAGE),
     (r"^patch_size$", PATCH),
     (r"spatial_merge_size$|^merge_size$", 2),
-    (r"max_position_embeddings|^n_positions$|max_(source|target)_positions|max_seq_len|context_length", 512),
+    (r"^sliding_window$", 4),
+    (r"max_source_positions", 32),
+    (r"max_position_embeddings|^n_positions$|max_target_positions|max_seq_len|context_length", 512),
     (r"^num_queries$|num_query_tokens$|num_latents$", 10),
     (r"^upsample_groups$|_in_dim$|_out_dim$|adapter_input_size$|condition_dim$", WIDTH),
     (r"^(mamba_n_heads|mamba_num_heads|linear_num_\w+_heads|linear_num_heads)$", HEADS),
@@ -78,11 +80,11 @@ def tiny(kind: str) -> Any:
     """
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-    from benchmarks.support.overrides import DEFAULTS, OVERRIDES
+    from benchmarks.support.overrides import AS_IS, DEFAULTS, OVERRIDES
 
     cls = CONFIG_MAPPING[kind]
     default = cls(**copy.deepcopy(DEFAULTS.get(kind, {})))
-    return shrunk(default, OVERRIDES.get(kind, {}))
+    return default if kind in AS_IS else shrunk(default, OVERRIDES.get(kind, {}))
 
 
 def shrunk(config: Any, overrides: Mapping[str, Any]) -> Any:
@@ -194,6 +196,8 @@ def _list(name: str, value: Any, layers: int, own: Mapping[str, Any]) -> Any:
             if all(isinstance(item, int) for item in value) and max(value) >= layers
             else None
         )
+    if name == "image_size" and len(value) == 2:
+        return kind((IMAGE, IMAGE))
     if name in ("depths",) and all(isinstance(item, int) for item in value):
         return kind(min(item, 2) for item in value)
     if name in ("vision_feature_layer", "vision_feature_layers", "vision_layers"):

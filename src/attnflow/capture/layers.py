@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,11 @@ from attnflow.errors import CaptureError
 
 Matrix = NDArray[np.floating[Any]]
 Calls = tuple[int | None, ...]
+
+#: Names of modules that carry information along the sequence in a state of their own.
+RECURRENT = re.compile(
+    r"mamba|\bssm|_ssm|rg_?lru|recurrent|delta_?net|retention|lightning|linear_?att|kimidelta", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,13 @@ def single_stack(
         size = reports[0].kept.shape[-1]
     cropped = [_cropped(model, report, (size, size), (keep, keep)) for report in reports]
     layers, calls, partial = _complete(model, "self-attention", cropped, allow_partial)
+    beside = recurrent_beside(model, reports)
+    if beside and not allow_partial:
+        raise CaptureError(
+            f"{type(model).__name__} also carries information between positions beside self-attention: "
+            f"{_shown(beside)}; expected attention alone. allow_partial=True leaves that out and marks the result."
+        )
+    partial += beside
     dtype = reports[0].dtype
     causal = all(_causal(report.kept) for report in cropped)
     if layers[0].shape[-1] == 1:
@@ -299,12 +312,30 @@ def _complete(
                 layers.append(blank)
                 numbers.append(None)
     if missing and not allow_partial:
-        shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
         raise CaptureError(
-            f"{cls} has layers without {kind}: {shown}; expected attention in every layer. "
+            f"{cls} has layers without {kind}: {_shown(missing)}; expected attention in every layer. "
             "allow_partial=True treats them as identity and marks the result."
         )
     return tuple(layers), tuple(numbers), tuple(missing)
+
+
+def recurrent_beside(model: torch.nn.Module, reports: Sequence[Report]) -> tuple[str, ...]:
+    """Modules in layers with attention that are recurrences over positions: state spaces, linear attention."""
+    found: dict[str, str] = {}
+    for report in reports:
+        layer = layer_of(report.name)
+        if layer is None:
+            continue
+        for name, module in model.get_submodule(layer).named_modules(prefix=layer):
+            named = f"{name.rsplit('.', 1)[-1]} {type(module).__name__}"
+            within = any(name.startswith(f"{outer}.") for outer in found)
+            if name != layer and not within and RECURRENT.search(named):
+                found[name] = type(module).__name__
+    return tuple(f"{name} ({kind})" for name, kind in found.items())
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def _configured_layers(model: torch.nn.Module, kind: str) -> set[int]:

@@ -47,7 +47,7 @@ from attnflow.capture.outputs import Output, Question, ask
 from attnflow.capture.patches import special
 from attnflow.capture.placement import device_of
 from attnflow.capture.places import place_positions, place_within
-from attnflow.capture.pooling import Pooled, by_rule
+from attnflow.capture.pooling import Pooled, by_rule, may_carry
 from attnflow.capture.provenance import provenance
 from attnflow.capture.records import RECORDS, parse_heads, parse_records
 from attnflow.capture.requests import Differentiate, Forward, Probe, Request, alone
@@ -136,6 +136,8 @@ def capturing(
             loaded, RECORDS["attention"], reduction, progress, _expected_layers(loaded, both), observers
         )
         recorder.place = place
+        if gradients is None and recorder.total and may_carry(loaded):
+            recorder.probe = recorder.total - 1
         run = _run_encoder_decoder if both else _run_single
         found = yield from run(loaded, tokenizer, prompt, wish, recorder, allow_partial)
         stacks, ending, outputs = found.stacks, found.ending, _detached(found.outputs)
@@ -291,7 +293,9 @@ def _run_single(
             tokens += tuple(replace(token, turn=turn, role=role) for token in more)
     if not wish.continues:
         course = Course(course.given, size)
-    pooled = yield from _pooled(model, outputs, tensors, stacks, architecture, padded, ids, prompt.keep)
+    pooled = yield from _pooled(
+        model, outputs, tensors, recorder, stacks, architecture, padded, ids, prompt.keep
+    )
     kept_ids = None if ids is None else _cropped(ids, prompt.keep)
     ending = Ending(
         architecture, tokens, kept_ids, course if architecture == "decoder" else None, pooled, text
@@ -385,7 +389,7 @@ def _run_encoder_decoder(
         given = _cropped(given, kept)
         target = tokens_of_ids(tokenizer, given, generated_from=course.prompt)
     pooled = yield from _pooled(
-        model, outputs, tensors, stacks, "encoder-decoder", stacks.padded[1] or m, prompt.ids, kept
+        model, outputs, tensors, recorder, stacks, "encoder-decoder", stacks.padded[1] or m, prompt.ids, kept
     )
     ending = Ending("encoder-decoder", target, given, course, pooled, prompt.text)
     crops = {"encoder": (prompt.keep, prompt.keep), "decoder": (kept, kept), "cross": (kept, prompt.keep)}
@@ -396,6 +400,7 @@ def _pooled(
     model: Any,
     outputs: Any,
     tensors: dict[str, Any],
+    recorder: Recorder,
     stacks: Stacks,
     architecture: Architecture,
     size: int,
@@ -409,7 +414,7 @@ def _pooled(
     if not pooled and (plain or find_logits(outputs) is not None or find_vector(outputs) is None):
         return None
     last = max(call for calls in stacks.calls.values() for call in calls if call is not None)
-    found = yield Probe(model, tensors, last)
+    found = yield Probe(model, tensors, last, outputs, recorder)
     if found is None and not pooled:
         return None
     read = Pooled(by_rule(model, architecture, size, ids)) if found is None else found

@@ -61,9 +61,11 @@ class Recorder:
     total: int = 0
     observers: Sequence[Observer] = ()
     reports: list[Report] = field(default_factory=list)
-    #: Number of the call, from 0, whose output shall carry gradients; None for none.
+    #: Number of the call, from 0, from whose output on the pass shall carry gradients; None for none.
     probe: int | None = None
+    #: Output of that call; without `probe`, of the last one, if it carries gradients.
     probed: torch.Tensor | None = None
+    probed_at: int = -1
     #: Name of the module whose attention is explained; "" is the whole model.
     place: str = ""
     _last: torch.Tensor | None = None
@@ -102,9 +104,12 @@ class Recorder:
             return None
         self._last = mixture.weights
         weights = mixture.arrange(mixture.weights)
-        if self.probe is not None and len(self.reports) == self.probe:
-            torch.set_grad_enabled(True)  # until the end of the caller's no_grad block
+        if len(self.reports) == self.probe:
+            torch.set_grad_enabled(True)  # until the end of the pass
             other = self.probed = mixture.output.detach().requires_grad_(True)
+            self.probed_at = len(self.reports)
+        elif self.probe is None and mixture.output.requires_grad:
+            self.probed, self.probed_at = mixture.output, len(self.reports)
         if weights.ndim == 3:
             weights = weights[None]
         if weights.ndim != 4 or weights.shape[0] != 1:
@@ -143,7 +148,7 @@ def run_listening(model: torch.nn.Module, tensors: dict[str, Any], recorder: Rec
     """
     switch_to_eager(model)
     mixing = Mixing(model, recorder.take)
-    with recorder.within(tensors), mixing.listening():
+    with torch.no_grad(), recorder.within(tensors), mixing.listening():
         outputs = forward(model, tensors)
     recorder.release()
     check_mixed(model, mixing.unmixed)

@@ -62,23 +62,52 @@ def probed(model: Any, tensors: dict[str, Any], last: int) -> Pooled | None:
         return None
     recorder = Recorder(model, lambda sight, heads: np.empty((0, 0)), Heads("mean"), probe=last)
     rows: list[torch.Tensor] = []
-    with torch.no_grad(), _pooling_heads(model, rows):
+    with _pooling_heads(model, rows):
         outputs = run_listening(model, tensors, recorder)
-        logits: Any = find_logits(outputs)
-        leaf = recorder.probed
-        vector: Any = find_vector(outputs)
-        asked = vector if logits is None or logits.ndim != 2 else logits
-        if asked is None or leaf is None or not asked.requires_grad:
-            return None
+    return None if recorder.probed is None else _read(outputs, recorder.probed, rows)
+
+
+def may_carry(model: Any) -> bool:
+    """Whether the pass that is captured may itself carry gradients from its last attention on, for `read_along`."""
+    return "Classif" in type(model).__name__ and not any(part.is_inference() for part in model.parameters())
+
+
+def read_along(model: Any, outputs: Any, recorder: Recorder, last: int) -> Pooled | None:
+    """Finds the pooled positions from the pass that was captured, if it carried gradients to its end.
+
+    Args:
+        model: the model that ran.
+        outputs: what it returned.
+        recorder: what listened to it.
+        last: as in `probed`.
+
+    Returns:
+        As `probed`; None also if that takes a pass of its own.
+    """
+    if recorder.probed is None or recorder.probed_at != last:
+        return None
+    if any(isinstance(module, torch.nn.MultiheadAttention) for module in model.modules()):
+        return None  # perhaps a pooling head, whose weights `probed` reads
+    return _read(outputs, recorder.probed, [])
+
+
+def _read(outputs: Any, mixed: torch.Tensor, rows: Sequence[torch.Tensor]) -> Pooled | None:
+    """The positions at which the output has a gradient with respect to what the last attention layer mixed."""
+    logits: Any = find_logits(outputs)
+    vector: Any = find_vector(outputs)
+    asked = vector if logits is None or logits.ndim != 2 else logits
+    if asked is None or not asked.requires_grad:
+        return None
+    with torch.enable_grad():
         best = asked[0].square().sum() if asked is vector else asked[0, int(asked[0].argmax())]
-        (gradient,) = torch.autograd.grad(best, leaf, allow_unused=True)
+    (gradient,) = torch.autograd.grad(best, mixed, retain_graph=True, allow_unused=True)
     if gradient is None:
         return None
     strength = gradient.reshape(-1, *gradient.shape[-2:]).abs().sum((0, 2))  # over heads and width
     positions = tuple(int(index) for index in torch.nonzero(strength).flatten())
-    mixed = [row for row in rows if row.numel() == len(positions) == strength.numel()]
-    if mixed:
-        row = mixed[-1].double()
+    whole = [row for row in rows if row.numel() == len(positions) == strength.numel()]
+    if whole:
+        row = whole[-1].double()
         return Pooled(positions, tuple((row / row.sum()).tolist()))
     return Pooled(positions) if positions else None
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from attnflow.capture.gradients import Gathered, Gradients
 from attnflow.capture.interface import Recorder, run_listening
 from attnflow.capture.outputs import Question
-from attnflow.capture.pooling import probed
+from attnflow.capture.pooling import probed, read_along
 
 Result = TypeVar("Result")
 
@@ -46,15 +46,20 @@ class Probe:
         model: inside `as_found`.
         tensors: what it is called with.
         last: number of the call of the last attention layer, as `probed` takes it.
+        outputs: what the pass that was captured returned.
+        recorder: what listened to it.
     """
 
     model: Any
     tensors: dict[str, Any]
     last: int
+    outputs: Any
+    recorder: Recorder
 
     def alone(self) -> Any:
-        """Finds them by one more pass."""
-        return probed(self.model, self.tensors, self.last)
+        """Finds them from the pass that was captured, or by one more."""
+        found = read_along(self.model, self.outputs, self.recorder, self.last)
+        return probed(self.model, self.tensors, self.last) if found is None else found
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,8 +26,9 @@ Ints = NDArray[np.int64]
 
 # Columns of `sets`, one row for each block or link.
 SOURCE, TARGET, KIND, BASE, KEYS, FIRST, SHIFT, SIZE, LAYER = range(9)
-# Columns of `groups`. Of a group's slots, `ALIVE` are still in play; of those, `LEFT` not yet seen.
-START, COUNT, LEFT, ALIVE, LOW, HIGH, HINT = range(7)
+# Columns of `groups`. Of a group's nodes `USEFUL` lead to the target; of those, `ALIVE` are still in play; of those,
+# `LEFT` not yet seen: these stand first among its slots, then the seen ones, those out of play, the useless.
+START, COUNT, LEFT, ALIVE, LOW, HIGH, HINT, USEFUL, FURTHEST = range(9)
 # Columns of `nodes`: a cache line each.
 LABEL, SLOT, ARC_SET, ARC_AT, FIRST_IN, FIRST_OUT, SUPPLY, DEMAND = range(8)
 # Columns of `slots`: the node in the slot, and the next slot worth a look.
@@ -58,8 +59,9 @@ class Net(NamedTuple):
         out_set: their numbers.
         in_start: `[groups + 1]`, into `in_set`: blocks and links that enter each group.
         in_set: their numbers.
-        ranking: `[nodes]`, per group its nodes by the capacity that leaves them, largest first: asking the wide
-            ones first means asking fewer.
+        rank: `[nodes]`, place of each node of a group by the capacity that leaves it, largest first: asking the
+            wide ones first means asking fewer.
+        last: `[nodes]`, largest key position from which a dense edge enters each node, -1 if none does.
     """
 
     capacity: NDArray[Any]
@@ -73,14 +75,15 @@ class Net(NamedTuple):
     out_set: Ints
     in_start: Ints
     in_set: Ints
-    ranking: Ints
+    rank: Ints
+    last: Ints
 
 
 class Room(NamedTuple):
     """Scratch arrays of one solver thread; see the column names above.
 
     Attributes:
-        groups: `[groups, 7]`.
+        groups: `[groups, 9]`.
         nodes: `[nodes, 8]`.
         slots: `[nodes, 2]`.
         queue: `[nodes]`.
@@ -101,16 +104,21 @@ class Room(NamedTuple):
     meta: Ints
 
 
-def make_room(net: Net, records: int) -> Room:
-    """Allocates scratch arrays for a network and so many edges with flow."""
+def make_room(net: Net, records: int, useful: NDArray[np.bool_]) -> Room:
+    """Allocates scratch arrays for a network and so many edges with flow.
+
+    Nodes that are not useful, for they do not lead to the target, are never in play.
+    """
     count = net.group_of.size
+    order = np.lexsort((net.rank, ~useful, net.group_of))
     nodes = np.zeros((count, 8), dtype=np.int64)
-    nodes[net.ranking, SLOT] = np.arange(count)
+    nodes[order, SLOT] = np.arange(count)
     nodes[:, FIRST_IN] = nodes[:, FIRST_OUT] = -1
     slots = np.zeros((count, 2), dtype=np.int64)
-    slots[:, NODE] = net.ranking
-    groups = np.zeros((net.start.size, 7), dtype=np.int64)
+    slots[:, NODE] = order
+    groups = np.zeros((net.start.size, 9), dtype=np.int64)
     groups[:, START], groups[:, COUNT] = net.start, net.sizes
+    groups[:, USEFUL] = np.bincount(net.group_of, weights=useful, minlength=net.start.size)
     return Room(
         groups=groups,
         nodes=nodes,
@@ -185,7 +193,7 @@ def _forget(table, records, nodes, groups, slots, meta):
         nodes[records[i, HEAD], FIRST_IN] = -1
     meta[USED] = 0
     for g in range(groups.shape[0]):
-        groups[g, ALIVE] = groups[g, COUNT]
+        groups[g, ALIVE] = groups[g, USEFUL]
 
 
 @_inlined
@@ -231,12 +239,14 @@ def _search(net, room, sources, targets):
         net.group_of,
     )
     out_start, out_set, in_start, in_set = net.out_start, net.out_set, net.in_start, net.in_set
+    last = net.last
     dense = capacity.size
     room.meta[CLOCK] += nodes.shape[0] + 2
     below = room.meta[CLOCK]
     for g in range(groups.shape[0]):
         groups[g, LEFT] = groups[g, ALIVE]
         groups[g, LOW] = groups[g, HIGH] = 0
+        groups[g, FURTHEST] = nodes.shape[0]
     head = tail = found = 0
     room.meta[NEAR] = below + 1
     for i in range(sources.size):
@@ -274,8 +284,11 @@ def _search(net, room, sources, targets):
                 continue
             first = groups[h, START]
             if sets[b, KIND] == DENSE:
+                if at > groups[h, FURTHEST]:
+                    continue
                 keys = sets[b, KEYS]
                 base = sets[b, BASE] + at - first * keys
+                furthest = -1
                 for i in range(first + groups[h, LEFT] - 1, first - 1, -1):
                     other = slots[i, NODE]
                     edge = base + other * keys
@@ -299,6 +312,9 @@ def _search(net, room, sources, targets):
                             found = label
                             if targets == 1:
                                 return found
+                    else:
+                        furthest = max(furthest, last[other])
+                groups[h, FURTHEST] = furthest
             else:
                 k = at - sets[b, FIRST]
                 other = first + at + sets[b, SHIFT]
@@ -355,6 +371,25 @@ def _next(slots, i, end):
     return min(i, end)
 
 
+@_inlined
+def _worth(nodes, slots, node, label):
+    """True if a node has this label and was not asked in vain since."""
+    slot = nodes[node, SLOT]
+    return nodes[node, LABEL] == label and slots[slot, SKIP] == slot
+
+
+@_inlined
+def _first(nodes, slots, low, high, label):
+    """First slot from low to high whose label is no larger; along a group's slots labels fall."""
+    while low < high:
+        middle = (low + high) >> 1
+        if nodes[slots[middle, NODE], LABEL] > label:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
 @_njit
 def _pull(net, room, root, wanted):
     """Lets a target node ask for flow along falling labels; returns what it got, or FULL."""
@@ -403,7 +438,7 @@ def _pull(net, room, root, wanted):
                             asked = first + at if i == -1 else groups[h, HINT]
                             if (
                                 first <= asked < first + groups[h, COUNT]
-                                and nodes[asked, LABEL] == label
+                                and _worth(nodes, slots, asked, label)
                                 and capacity[row + asked] > 0
                             ):
                                 space = units_of(capacity[row + asked], scale)
@@ -413,30 +448,36 @@ def _pull(net, room, root, wanted):
                                 if space > 0:
                                     other, edge = asked, row + asked
                                     break
-                            i = -3 if i == -1 else first + groups[h, LEFT]
+                            if i == -1:
+                                i = -3
+                            else:
+                                i = _first(
+                                    nodes, slots, first + groups[h, LEFT], first + groups[h, ALIVE], label
+                                )
                         if other >= 0:
                             break
                         end = first + groups[h, ALIVE]
                         i = _next(slots, i, end)
                         while i < end:
                             asked = slots[i, NODE]
-                            if nodes[asked, LABEL] == label:
-                                amount = capacity[row + asked]
-                                if amount > 0:
-                                    space = units_of(amount, scale)
-                                    r = _find(table, records, row + asked) if written else -1
-                                    if r >= 0:
-                                        space -= records[r, FLOW]
-                                    if space > 0:
-                                        other, edge = asked, row + asked
-                                        break
+                            if nodes[asked, LABEL] < label:
+                                break
+                            amount = capacity[row + asked]
+                            if amount > 0:
+                                space = units_of(amount, scale)
+                                r = _find(table, records, row + asked) if written else -1
+                                if r >= 0:
+                                    space -= records[r, FLOW]
+                                if space > 0:
+                                    other, edge = asked, row + asked
+                                    break
                             i = _next(slots, i + 1, end)
                         if other >= 0:
                             break
                     elif i == -1:
                         k = at - sets[b, SHIFT] - sets[b, FIRST]
                         asked = first + at - sets[b, SHIFT]
-                        if 0 <= k < sets[b, SIZE] and nodes[asked, LABEL] == label:
+                        if 0 <= k < sets[b, SIZE] and _worth(nodes, slots, asked, label):
                             edge = sets[b, BASE] + k
                             space = units_of(links[edge - dense], scale)
                             r = _find(table, records, edge) if written else -1
@@ -455,7 +496,7 @@ def _pull(net, room, root, wanted):
                         i = FULL
                 while i >= 0:
                     asked = records[i, HEAD]
-                    if records[i, FLOW] > 0 and nodes[asked, LABEL] == label:
+                    if records[i, FLOW] > 0 and _worth(nodes, slots, asked, label):
                         other, edge, r, space = asked, -1, i, records[i, FLOW]
                         break
                     i = records[i, NEXT_OUT]
@@ -471,7 +512,6 @@ def _pull(net, room, root, wanted):
                     continue
                 if nodes[other, SUPPLY] <= amount:
                     amount = nodes[other, SUPPLY]
-                    nodes[other, LABEL] = 0
                     slots[nodes[other, SLOT], SKIP] = nodes[other, SLOT] + 1
                 if amount == 0:
                     continue
@@ -491,7 +531,6 @@ def _pull(net, room, root, wanted):
                     records[r, FLOW] += amount
                 stack[depth, GOT] += amount
                 continue
-            nodes[node, LABEL] = 0
             slots[nodes[node, SLOT], SKIP] = nodes[node, SLOT] + 1
         got = stack[depth, GOT]
         if depth == 0:
@@ -541,7 +580,10 @@ def _augment(net, room, sources, targets, limit):
 
 @_njit
 def _cut(net, room, targets, demands, by_layer):
-    """Sums the capacity that leaves the nodes seen by the last search, per layer; returns the total."""
+    """Sums the capacity that leaves the nodes seen by the last search, per layer; returns the total.
+
+    Edges to nodes that do not lead to the target are in no minimum cut.
+    """
     by_layer[:] = 0
     groups, nodes, slots, sets = room.groups, room.nodes, room.slots, net.sets
     capacity, links, scale = net.capacity, net.link_capacity, net.scale
@@ -554,7 +596,7 @@ def _cut(net, room, targets, demands, by_layer):
             keys = sets[b, KEYS]
             for j in range(second, second + groups[h, LEFT]):
                 row = sets[b, BASE] + (slots[j, NODE] - second) * keys - first
-                for i in range(first + groups[g, LEFT], first + groups[g, COUNT]):
+                for i in range(first + groups[g, LEFT], first + groups[g, ALIVE]):
                     amount = capacity[row + slots[i, NODE]]
                     if amount > 0:
                         total += units_of(amount, scale)
@@ -647,7 +689,11 @@ def play(
                         nodes[node, SUPPLY] = supplies[j]
                         sources[size] = node
                         size += 1
-            if size > 0:
+            if size == 0:  # none of them leads to the target: nothing is seen
+                room.meta[CLOCK] += nodes.shape[0] + 2
+                for g in range(groups.shape[0]):
+                    groups[g, LEFT] = groups[g, ALIVE]
+            else:
                 gained = _augment(net, room, sources[:size], targets, limit - total)
                 for i in range(size):
                     nodes[sources[i], SUPPLY] = 0
@@ -669,11 +715,13 @@ def play(
 
 
 @_njit
-def endless(net, nodes):
-    """Returns the mask of nodes from which infinite edges alone lead to one of `nodes`."""
-    sets, group_of, capacity = net.sets, net.group_of, net.capacity
+def towards(net, nodes, least):
+    """Returns the mask of nodes from which edges of at least this capacity lead to one of `nodes`."""
+    sets, group_of, capacity, links = net.sets, net.group_of, net.capacity, net.link_capacity
     seen = np.zeros(group_of.size, dtype=np.bool_)
     queue = np.empty(group_of.size, dtype=np.int64)
+    unseen = np.arange(group_of.size)
+    left = net.sizes.copy()
     head = tail = 0
     for i in range(nodes.size):
         seen[nodes[i]] = True
@@ -686,23 +734,48 @@ def endless(net, nodes):
         at = node - net.start[g]
         for s in range(net.in_start[g], net.in_start[g + 1]):
             b = net.in_set[s]
-            first = net.start[sets[b, SOURCE]]
+            h = sets[b, SOURCE]
+            first = net.start[h]
             if sets[b, KIND] == DENSE:
-                row = sets[b, BASE] + at * sets[b, KEYS]
-                for i in range(sets[b, KEYS]):
-                    if capacity[row + i] == np.inf and not seen[first + i]:
-                        seen[first + i] = True
-                        queue[tail] = first + i
+                row = sets[b, BASE] + at * sets[b, KEYS] - first
+                i = first
+                while i < first + left[h]:
+                    other = unseen[i]
+                    new = not seen[other] and capacity[row + other] >= least
+                    if new:
+                        queue[tail] = other
                         tail += 1
+                    if new or seen[other]:
+                        seen[other] = True
+                        left[h] -= 1
+                        unseen[i] = unseen[first + left[h]]
+                    else:
+                        i += 1
             else:
                 k = at - sets[b, SHIFT] - sets[b, FIRST]
-                if 0 <= k < sets[b, SIZE] and net.link_capacity[sets[b, BASE] + k - capacity.size] == np.inf:
+                if 0 <= k < sets[b, SIZE] and links[sets[b, BASE] + k - capacity.size] >= least:
                     other = first + at - sets[b, SHIFT]
                     if not seen[other]:
                         seen[other] = True
                         queue[tail] = other
                         tail += 1
     return seen
+
+
+@_njit
+def last_keys(net, last):
+    """Fills `last`, see `Net`."""
+    last[:] = -1
+    sets, capacity = net.sets, net.capacity
+    for b in range(sets.shape[0]):
+        if sets[b, KIND] == DENSE:
+            first = net.start[sets[b, TARGET]]
+            for q in range(sets[b, SIZE]):
+                row = sets[b, BASE] + q * sets[b, KEYS]
+                k = sets[b, KEYS] - 1
+                while k > last[first + q] and capacity[row + k] == 0:
+                    k -= 1
+                last[first + q] = max(last[first + q], k)
 
 
 @_njit

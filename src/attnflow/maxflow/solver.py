@@ -90,6 +90,7 @@ class Solver:
         self._member_start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         self._members = np.array([node for group in nodes for node in group], dtype=np.int64)
         self._refuse_unbounded(groups)
+        self._useful = kernels.towards(self._net, self.targets, np.nextafter(0.0, 1.0))
         self._rooms: SimpleQueue[kernels.Room] = SimpleQueue()
         self._records = 4 * self.graph.nodes + 1024
 
@@ -146,6 +147,9 @@ class Solver:
             return units
         ranking = np.argsort(-singles, kind="stable")
         ends = 2 ** np.arange(1, self.players.bit_length())
+        needed = self._needed(grand, np.split(ranking, ends - 1))
+        if needed.size > self.players // 4:  # joining one after the other saves nothing
+            ends = ends[:0]
 
         def work(chosen: Ints) -> None:
             found = np.zeros(chosen.size, dtype=np.int64)
@@ -158,7 +162,6 @@ class Solver:
                 found[place] = gains.sum()
             units[chosen] = found
 
-        needed = self._needed(grand, np.split(ranking, ends - 1))
         self._share(work, needed, "all but one", progress)
         return units
 
@@ -221,7 +224,7 @@ class Solver:
         def read(room: kernels.Room) -> None:
             used = room.records[: room.meta[kernels.USED]]
             flow[used[:, kernels.OF]] = used[:, kernels.FLOW]
-            seen[:] = room.nodes[:, kernels.LABEL] > room.meta[kernels.CLOCK]
+            seen[:] = (room.nodes[:, kernels.LABEL] > room.meta[kernels.CLOCK]) | ~self._useful
 
         everyone = np.array([0, chosen.size])
         self._play(ONE, everyone, chosen, gains, limit=limit, supplies=supplies, read=read)
@@ -270,7 +273,7 @@ class Solver:
         try:
             room = self._rooms.get_nowait()
         except Empty:
-            room = kernels.make_room(self._net, self._records)
+            room = kernels.make_room(self._net, self._records, self._useful)
         first, count = 0, rounds.size - 1
         while first < count:
             first = kernels.play(
@@ -292,7 +295,7 @@ class Solver:
             )
             if first < count:
                 self._records = max(self._records, min(4 * room.records.shape[0], self.graph.size + 2))
-                room = kernels.make_room(self._net, self._records)
+                room = kernels.make_room(self._net, self._records, self._useful)
         if read is not None:
             read(room)
         self._rooms.put(room)
@@ -320,7 +323,7 @@ class Solver:
         """Refuses a target node that some player reaches over infinite edges alone."""
         if not np.isinf(self._net.capacity.max(initial=0.0)) and not np.isinf(self._net.link_capacity).any():
             return
-        seen = kernels.endless(self._net, self.targets[self.demands >= INFINITE])
+        seen = kernels.towards(self._net, self.targets[self.demands >= INFINITE], np.inf)
         for number, group in enumerate(groups):
             if seen[self._nodes_of(number)].any():
                 labels = " ".join(self.network.players[index].label for index in group)

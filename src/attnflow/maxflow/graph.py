@@ -119,7 +119,7 @@ class Graph:
 
 def lower(network: FlowNetwork) -> Graph:
     """Lays a network out for compiled loops, at the largest power of two that cannot overflow."""
-    from attnflow.maxflow.kernels import Net, last_keys
+    from attnflow.maxflow.kernels import Net, spans
     from attnflow.network import Block
 
     exponent, smallest, leaving = _exponent(network)
@@ -156,10 +156,12 @@ def lower(network: FlowNetwork) -> Graph:
         out_set=out_set,
         in_start=in_start,
         in_set=in_set,
-        rank=np.concatenate([np.argsort(np.argsort(-out, kind="stable")) for out in leaving]),
+        order=np.concatenate([first + np.argsort(-out, kind="stable") for first, out in zip(start, leaving)]),
+        nearest=np.zeros(start[-1], dtype=np.int64),
+        furthest=np.zeros(start[-1], dtype=np.int64),
         last=np.zeros(start[-1], dtype=np.int64),
     )
-    last_keys(net, net.last)
+    spans(net)
     own_edges = None
     if network.own is not None:
         own_edges = _own_edges(network, sets)

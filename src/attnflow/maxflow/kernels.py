@@ -26,12 +26,12 @@ Ints = NDArray[np.int64]
 
 # Columns of `sets`, one row for each block or link.
 SOURCE, TARGET, KIND, BASE, KEYS, FIRST, SHIFT, SIZE, LAYER = range(9)
-# Columns of `groups`. Of a group's nodes `USEFUL` lead to the target; of those, `ALIVE` are still in play; of those,
-# `LEFT` not yet seen: these stand first among its slots, then the seen ones, those out of play, the useless.
-START, COUNT, LEFT, ALIVE, LOW, HIGH, HINT, USEFUL, FURTHEST = range(9)
+# Columns of `groups`: how many of a group's nodes are in play (they lead to the target, and nobody proved that they no
+# longer do), how many of those the present search has not seen, and how many it has; least and largest label.
+START, COUNT, ALIVE, LEFT, SEEN, LOW, HIGH, HINT = range(8)
 # Columns of `nodes`: a cache line each.
 LABEL, SLOT, ARC_SET, ARC_AT, FIRST_IN, FIRST_OUT, SUPPLY, DEMAND = range(8)
-# Columns of `slots`: the node in the slot, and the next slot worth a look.
+# Columns of `slots`: the node in the slot, and a later slot to look at instead, if any.
 NODE, SKIP = range(2)
 # Columns of `stack`.
 AT, WANT, GOT, EDGE, RECORD = range(5)
@@ -59,9 +59,11 @@ class Net(NamedTuple):
         out_set: their numbers.
         in_start: `[groups + 1]`, into `in_set`: blocks and links that enter each group.
         in_set: their numbers.
-        rank: `[nodes]`, place of each node of a group by the capacity that leaves it, largest first: asking the
-            wide ones first means asking fewer.
-        last: `[nodes]`, largest key position from which a dense edge enters each node, -1 if none does.
+        order: `[nodes]`, per group its nodes by the capacity that leaves them, largest first: asking the wide ones
+            first means asking fewer.
+        nearest: `[nodes]`, least query position that a dense edge from this node enters.
+        furthest: `[nodes]`, largest such position, -1 if there is none.
+        last: `[nodes]`, largest key position from which a dense edge enters this node, -1 if none does.
     """
 
     capacity: NDArray[Any]
@@ -75,7 +77,9 @@ class Net(NamedTuple):
     out_set: Ints
     in_start: Ints
     in_set: Ints
-    rank: Ints
+    order: Ints
+    nearest: Ints
+    furthest: Ints
     last: Ints
 
 
@@ -83,9 +87,12 @@ class Room(NamedTuple):
     """Scratch arrays of one solver thread; see the column names above.
 
     Attributes:
-        groups: `[groups, 9]`.
+        groups: `[groups, 8]`.
         nodes: `[nodes, 8]`.
-        slots: `[nodes, 2]`.
+        slots: `[nodes, 2]`, per group the nodes seen, their labels rising.
+        playing: `[nodes + 1]`, the first useful node from each on.
+        alive: `[nodes + 1]`, the first node in play from each on, or one nearer to it.
+        ahead: `[nodes + 1]`, the same for the nodes not seen yet.
         queue: `[nodes]`.
         stack: `[nodes + 2, 5]`.
         records: `[most records, 7]`.
@@ -97,6 +104,9 @@ class Room(NamedTuple):
     groups: Ints
     nodes: Ints
     slots: Ints
+    playing: Ints
+    alive: Ints
+    ahead: Ints
     queue: Ints
     stack: Ints
     records: Ints
@@ -110,19 +120,20 @@ def make_room(net: Net, records: int, useful: NDArray[np.bool_]) -> Room:
     Nodes that are not useful, for they do not lead to the target, are never in play.
     """
     count = net.group_of.size
-    order = np.lexsort((net.rank, ~useful, net.group_of))
     nodes = np.zeros((count, 8), dtype=np.int64)
-    nodes[order, SLOT] = np.arange(count)
     nodes[:, FIRST_IN] = nodes[:, FIRST_OUT] = -1
     slots = np.zeros((count, 2), dtype=np.int64)
-    slots[:, NODE] = order
-    groups = np.zeros((net.start.size, 9), dtype=np.int64)
+    groups = np.zeros((net.start.size, 8), dtype=np.int64)
     groups[:, START], groups[:, COUNT] = net.start, net.sizes
-    groups[:, USEFUL] = np.bincount(net.group_of, weights=useful, minlength=net.start.size)
+    found = np.flatnonzero(useful)
+    playing = np.append(found, count)[np.searchsorted(found, np.arange(count + 1))]
     return Room(
         groups=groups,
         nodes=nodes,
         slots=slots,
+        playing=playing,
+        alive=playing.copy(),
+        ahead=playing.copy(),
         queue=np.zeros(count, dtype=np.int64),
         stack=np.zeros((count + 2, 5), dtype=np.int64),
         records=np.zeros((records, 7), dtype=np.int64),
@@ -185,35 +196,47 @@ def _write(table, records, nodes, meta, edge, tail, head):
 
 
 @_njit
-def _forget(table, records, nodes, groups, slots, meta):
-    """Takes all flow back and every node into play."""
-    for i in range(meta[USED]):
+def _forget(net, room):
+    """Takes all flow back and every useful node into play."""
+    table, records, nodes, groups = room.table, room.records, room.nodes, room.groups
+    for i in range(room.meta[USED]):
         table[records[i, HASH]] = 0
         nodes[records[i, TAIL], FIRST_OUT] = -1
         nodes[records[i, HEAD], FIRST_IN] = -1
-    meta[USED] = 0
-    for g in range(groups.shape[0]):
-        groups[g, ALIVE] = groups[g, USEFUL]
+    room.meta[USED] = 0
+    room.alive[:] = room.playing
+    groups[:, ALIVE] = 0
+    node = room.playing[0]
+    while node < nodes.shape[0]:
+        groups[net.group_of[node], ALIVE] += 1
+        node = room.playing[node + 1]
 
 
 @_inlined
-def _see(nodes, slots, groups, g, node, label):
-    """Labels a node of group g and moves it out of the group's unseen slots."""
-    left = groups[g, LEFT] - 1
-    groups[g, LEFT] = left
+def _see(nodes, slots, groups, ahead, g, node, label):
+    """Labels a node of group g and lists it among those seen."""
+    groups[g, LEFT] -= 1
     groups[g, HIGH] = label
     if groups[g, LOW] == 0:
         groups[g, LOW] = label
-    last, at = groups[g, START] + left, nodes[node, SLOT]
-    other = slots[last, NODE]
-    slots[at, NODE] = other
-    nodes[other, SLOT] = at
-    slots[last, NODE] = node
-    slots[last, SKIP] = last
-    nodes[node, SLOT] = last
+    slot = groups[g, START] + groups[g, SEEN]
+    groups[g, SEEN] += 1
+    slots[slot, NODE] = node
+    slots[slot, SKIP] = slot
+    ahead[node] = node + 1
+    nodes[node, SLOT] = slot
     nodes[node, LABEL] = label
     nodes[node, ARC_SET] = 0
     nodes[node, ARC_AT] = -1
+
+
+@_inlined
+def _from(ahead, node):
+    """First node from this one on that was not seen yet."""
+    while ahead[node] != node:
+        ahead[node] = ahead[ahead[node]]
+        node = ahead[node]
+    return node
 
 
 @_njit
@@ -223,10 +246,11 @@ def _search(net, room, sources, targets):
     Returns:
         The label of the nearest node with demand, 0 if none is reached.
     """
-    groups, nodes, slots, queue, records, table = (
+    groups, nodes, slots, ahead, queue, records, table = (
         room.groups,
         room.nodes,
         room.slots,
+        room.ahead,
         room.queue,
         room.records,
         room.table,
@@ -239,25 +263,21 @@ def _search(net, room, sources, targets):
         net.group_of,
     )
     out_start, out_set, in_start, in_set = net.out_start, net.out_set, net.in_start, net.in_set
-    last = net.last
+    nearest, furthest = net.nearest, net.furthest
     dense = capacity.size
     room.meta[CLOCK] += nodes.shape[0] + 2
     below = room.meta[CLOCK]
     for g in range(groups.shape[0]):
         groups[g, LEFT] = groups[g, ALIVE]
-        groups[g, LOW] = groups[g, HIGH] = 0
-        groups[g, FURTHEST] = nodes.shape[0]
+        groups[g, SEEN] = groups[g, LOW] = groups[g, HIGH] = 0
+    ahead[:] = room.alive
     head = tail = found = 0
     room.meta[NEAR] = below + 1
     for i in range(sources.size):
         node = sources[i]
         g = group_of[node]
-        if (
-            nodes[node, SUPPLY] > 0
-            and nodes[node, LABEL] <= below
-            and nodes[node, SLOT] < groups[g, START] + groups[g, ALIVE]
-        ):
-            _see(nodes, slots, groups, g, node, below + 1)
+        if nodes[node, SUPPLY] > 0 and ahead[node] == node:
+            _see(nodes, slots, groups, ahead, g, node, below + 1)
             queue[tail] = node
             tail += 1
     # A lone source of any amount hands it to its neighbours at once: they are asked in its stead.
@@ -284,13 +304,12 @@ def _search(net, room, sources, targets):
                 continue
             first = groups[h, START]
             if sets[b, KIND] == DENSE:
-                if at > groups[h, FURTHEST]:
-                    continue
                 keys = sets[b, KEYS]
                 base = sets[b, BASE] + at - first * keys
-                furthest = -1
-                for i in range(first + groups[h, LEFT] - 1, first - 1, -1):
-                    other = slots[i, NODE]
+                other = (
+                    _from(ahead, first + nearest[node]) if furthest[node] >= 0 else first + groups[h, COUNT]
+                )
+                while other <= first + furthest[node]:
                     edge = base + other * keys
                     amount = capacity[edge]
                     open_ = amount > 0
@@ -299,7 +318,7 @@ def _search(net, room, sources, targets):
                         r = _find(table, records, edge)
                         open_ = r < 0 or units_of(amount, scale) > records[r, FLOW]
                     if open_:
-                        _see(nodes, slots, groups, h, other, label)
+                        _see(nodes, slots, groups, ahead, h, other, label)
                         if lone and head == 1:
                             nodes[other, ARC_AT] = edge
                             nodes[other, ARC_SET] = r
@@ -312,20 +331,18 @@ def _search(net, room, sources, targets):
                             found = label
                             if targets == 1:
                                 return found
-                    else:
-                        furthest = max(furthest, last[other])
-                groups[h, FURTHEST] = furthest
+                    other = _from(ahead, other + 1)
             else:
                 k = at - sets[b, FIRST]
                 other = first + at + sets[b, SHIFT]
-                if 0 <= k < sets[b, SIZE] and nodes[other, SLOT] < first + groups[h, LEFT]:
+                if 0 <= k < sets[b, SIZE] and ahead[other] == other:
                     edge = sets[b, BASE] + k
                     room_left = units_of(links[edge - dense], scale)
                     r = _find(table, records, edge)
                     if r >= 0:
                         room_left -= records[r, FLOW]
                     if room_left > 0:
-                        _see(nodes, slots, groups, h, other, label)
+                        _see(nodes, slots, groups, ahead, h, other, label)
                         if lone and head == 1:
                             nodes[other, ARC_AT] = edge
                             nodes[other, ARC_SET] = r
@@ -348,8 +365,8 @@ def _search(net, room, sources, targets):
             other = records[r, TAIL]
             if records[r, FLOW] > 0:
                 h = group_of[other]
-                if nodes[other, SLOT] < groups[h, START] + groups[h, LEFT]:
-                    _see(nodes, slots, groups, h, other, label)
+                if ahead[other] == other:
+                    _see(nodes, slots, groups, ahead, h, other, label)
                     queue[tail] = other
                     tail += 1
                     if nodes[other, DEMAND] > 0:
@@ -358,6 +375,21 @@ def _search(net, room, sources, targets):
                             return found
             r = records[r, NEXT_IN]
     return found
+
+
+@_njit
+def _widest_first(net, room):
+    """Lists the nodes seen in the order of what leaves them, in groups where all are equally far."""
+    groups, nodes, slots, order, below = room.groups, room.nodes, room.slots, net.order, room.meta[CLOCK]
+    for g in range(groups.shape[0]):
+        if groups[g, LOW] == groups[g, HIGH] and groups[g, SEEN] > 1:
+            slot = groups[g, START]
+            for i in range(groups[g, START], groups[g, START] + groups[g, COUNT]):
+                node = order[i]
+                if nodes[node, LABEL] > below:
+                    slots[slot, NODE] = node
+                    nodes[node, SLOT] = slot
+                    slot += 1
 
 
 @_inlined
@@ -380,10 +412,10 @@ def _worth(nodes, slots, node, label):
 
 @_inlined
 def _first(nodes, slots, low, high, label):
-    """First slot from low to high whose label is no larger; along a group's slots labels fall."""
+    """First slot from low to high whose label is no less; along a group's slots labels rise."""
     while low < high:
         middle = (low + high) >> 1
-        if nodes[slots[middle, NODE], LABEL] > label:
+        if nodes[slots[middle, NODE], LABEL] < label:
             low = middle + 1
         else:
             high = middle
@@ -451,16 +483,14 @@ def _pull(net, room, root, wanted):
                             if i == -1:
                                 i = -3
                             else:
-                                i = _first(
-                                    nodes, slots, first + groups[h, LEFT], first + groups[h, ALIVE], label
-                                )
+                                i = _first(nodes, slots, first, first + groups[h, SEEN], label)
                         if other >= 0:
                             break
-                        end = first + groups[h, ALIVE]
+                        end = first + groups[h, SEEN]
                         i = _next(slots, i, end)
                         while i < end:
                             asked = slots[i, NODE]
-                            if nodes[asked, LABEL] < label:
+                            if nodes[asked, LABEL] > label:
                                 break
                             amount = capacity[row + asked]
                             if amount > 0:
@@ -585,7 +615,7 @@ def _cut(net, room, targets, demands, by_layer):
     Edges to nodes that do not lead to the target are in no minimum cut.
     """
     by_layer[:] = 0
-    groups, nodes, slots, sets = room.groups, room.nodes, room.slots, net.sets
+    groups, nodes, slots, ahead, sets = room.groups, room.nodes, room.slots, room.ahead, net.sets
     capacity, links, scale = net.capacity, net.link_capacity, net.scale
     dense = capacity.size
     for b in range(sets.shape[0]):
@@ -594,25 +624,26 @@ def _cut(net, room, targets, demands, by_layer):
         total = 0
         if sets[b, KIND] == DENSE:
             keys = sets[b, KEYS]
-            for j in range(second, second + groups[h, LEFT]):
-                row = sets[b, BASE] + (slots[j, NODE] - second) * keys - first
-                for i in range(first + groups[g, LEFT], first + groups[g, ALIVE]):
-                    amount = capacity[row + slots[i, NODE]]
+            for i in range(first, first + groups[g, SEEN]):
+                tail = slots[i, NODE]
+                if net.furthest[tail] < 0:
+                    continue
+                base = sets[b, BASE] + tail - first - second * keys
+                head = _from(ahead, second + net.nearest[tail])
+                while head <= second + net.furthest[tail]:
+                    amount = capacity[base + head * keys]
                     if amount > 0:
                         total += units_of(amount, scale)
+                    head = _from(ahead, head + 1)
         else:
             for k in range(sets[b, SIZE]):
                 tail = first + sets[b, FIRST] + k
                 head = second + sets[b, FIRST] + sets[b, SHIFT] + k
-                if (
-                    nodes[tail, SLOT] >= first + groups[g, LEFT]
-                    and nodes[head, SLOT] < second + groups[h, LEFT]
-                ):
+                if nodes[tail, LABEL] > room.meta[CLOCK] and ahead[head] == head:
                     total += units_of(links[sets[b, BASE] + k - dense], scale)
         by_layer[sets[b, LAYER]] += total
     for i in range(targets.size):
-        g = net.group_of[targets[i]]
-        if nodes[targets[i], SLOT] >= groups[g, START] + groups[g, LEFT]:
+        if nodes[targets[i], LABEL] > room.meta[CLOCK]:
             by_layer[by_layer.size - 1] += demands[i]
     return by_layer.sum()
 
@@ -671,7 +702,7 @@ def play(
     sources = np.empty(most, dtype=np.int64)
     by_layer = np.zeros(max(layers, 0) + 2, dtype=np.int64)
     for number in range(first, rounds.size - 1):
-        _forget(room.table, room.records, nodes, groups, room.slots, room.meta)
+        _forget(net, room)
         for i in range(targets.size):
             nodes[targets[i], DEMAND] = demands[i]
         total = 0
@@ -684,15 +715,14 @@ def play(
                 j = chosen[c]
                 for m in range(member_start[j], member_start[j + 1]):
                     node = members[m]
-                    g = net.group_of[node]
-                    if nodes[node, SLOT] < groups[g, START] + groups[g, ALIVE]:
+                    if room.alive[node] == node:
                         nodes[node, SUPPLY] = supplies[j]
                         sources[size] = node
                         size += 1
             if size == 0:  # none of them leads to the target: nothing is seen
                 room.meta[CLOCK] += nodes.shape[0] + 2
-                for g in range(groups.shape[0]):
-                    groups[g, LEFT] = groups[g, ALIVE]
+                room.ahead[:] = room.alive
+                groups[:, SEEN] = 0
             else:
                 gained = _augment(net, room, sources[:size], targets, limit - total)
                 for i in range(size):
@@ -704,8 +734,8 @@ def play(
                 gains[step] = gained
                 total += gained
                 if layers < 0 and total < limit and step + 1 < rounds[number + 1]:
-                    for g in range(groups.shape[0]):
-                        groups[g, ALIVE] = groups[g, LEFT]
+                    groups[:, ALIVE] = groups[:, LEFT]
+                    room.alive[:] = room.ahead
         if layers >= 0:
             cut = _cut(net, room, targets, demands, by_layer)
             bottleneck[number] = -1 if cut != total else by_layer.argmax() if total > 0 else 0
@@ -720,11 +750,11 @@ def towards(net, nodes, least):
     sets, group_of, capacity, links = net.sets, net.group_of, net.capacity, net.link_capacity
     seen = np.zeros(group_of.size, dtype=np.bool_)
     queue = np.empty(group_of.size, dtype=np.int64)
-    unseen = np.arange(group_of.size)
-    left = net.sizes.copy()
+    ahead = np.arange(group_of.size + 1)
     head = tail = 0
     for i in range(nodes.size):
         seen[nodes[i]] = True
+        ahead[nodes[i]] += 1
         queue[tail] = nodes[i]
         tail += 1
     while head < tail:
@@ -734,48 +764,49 @@ def towards(net, nodes, least):
         at = node - net.start[g]
         for s in range(net.in_start[g], net.in_start[g + 1]):
             b = net.in_set[s]
-            h = sets[b, SOURCE]
-            first = net.start[h]
+            first = net.start[sets[b, SOURCE]]
             if sets[b, KIND] == DENSE:
                 row = sets[b, BASE] + at * sets[b, KEYS] - first
-                i = first
-                while i < first + left[h]:
-                    other = unseen[i]
-                    new = not seen[other] and capacity[row + other] >= least
-                    if new:
+                other = _from(ahead, first)
+                while other <= first + net.last[node]:
+                    if capacity[row + other] >= least:
+                        seen[other] = True
+                        ahead[other] = other + 1
                         queue[tail] = other
                         tail += 1
-                    if new or seen[other]:
-                        seen[other] = True
-                        left[h] -= 1
-                        unseen[i] = unseen[first + left[h]]
-                    else:
-                        i += 1
+                    other = _from(ahead, other + 1)
             else:
                 k = at - sets[b, SHIFT] - sets[b, FIRST]
-                if 0 <= k < sets[b, SIZE] and links[sets[b, BASE] + k - capacity.size] >= least:
-                    other = first + at - sets[b, SHIFT]
-                    if not seen[other]:
-                        seen[other] = True
-                        queue[tail] = other
-                        tail += 1
+                other = first + at - sets[b, SHIFT]
+                if (
+                    0 <= k < sets[b, SIZE]
+                    and links[sets[b, BASE] + k - capacity.size] >= least
+                    and not seen[other]
+                ):
+                    seen[other] = True
+                    ahead[other] = other + 1
+                    queue[tail] = other
+                    tail += 1
     return seen
 
 
 @_njit
-def last_keys(net, last):
-    """Fills `last`, see `Net`."""
-    last[:] = -1
+def spans(net):
+    """Fills `nearest`, `furthest` and `last`, see `Net`."""
     sets, capacity = net.sets, net.capacity
+    net.nearest[:] = net.group_of.size
+    net.furthest[:] = -1
+    net.last[:] = -1
     for b in range(sets.shape[0]):
         if sets[b, KIND] == DENSE:
-            first = net.start[sets[b, TARGET]]
+            first, second, keys = net.start[sets[b, SOURCE]], net.start[sets[b, TARGET]], sets[b, KEYS]
             for q in range(sets[b, SIZE]):
-                row = sets[b, BASE] + q * sets[b, KEYS]
-                k = sets[b, KEYS] - 1
-                while k > last[first + q] and capacity[row + k] == 0:
-                    k -= 1
-                last[first + q] = max(last[first + q], k)
+                row = sets[b, BASE] + q * keys
+                for k in range(keys):
+                    if capacity[row + k] > 0:
+                        net.nearest[first + k] = min(net.nearest[first + k], q)
+                        net.furthest[first + k] = max(net.furthest[first + k], q)
+                        net.last[second + q] = max(net.last[second + q], k)
 
 
 @_njit

@@ -130,6 +130,24 @@ class Solver:
         self._share(work, np.arange(self.players), "single players", progress)
         return units, bottleneck
 
+    def singles_up_to(self, grand: int, progress: Progress | None = None) -> Ints:
+        """Returns v({j}) in units of every player. None is more than v(N), so that no cut is asked for at it.
+
+        Args:
+            grand: v(N) in units.
+            progress: called as work is done.
+        """
+        units = np.zeros(self.players, dtype=np.int64)
+
+        def work(chosen: Ints) -> None:
+            each = np.arange(chosen.size + 1)
+            found = np.zeros(chosen.size, dtype=np.int64)
+            self._play(each, each, chosen, found, limit=grand)
+            units[chosen] = found
+
+        self._share(work, np.arange(self.players), "single players", progress)
+        return units
+
     def without(self, grand: int, singles: Ints, progress: Progress | None = None) -> Ints:
         """Returns v(N minus j) in units for every player.
 

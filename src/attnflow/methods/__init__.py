@@ -145,7 +145,7 @@ def attribute(
     rows = []
     for target in chosen_targets:
         solver = Solver(network, target.positions, weights=target.weights, groups=groups, threads=threads)
-        problem = Problem(network, solver, groups, target, samples, stderr, mu, seed, progress)
+        problem = Problem(network, solver, groups, target, samples, stderr, mu, seed, progress, bounds)
         rows.append(_row(chosen, problem, out, bounds, threads))
     scale = np.ones((len(rows), len(groups)))
     if decay:

@@ -32,6 +32,7 @@ class Problem:
         mu: weight of the barrier asked for, or None.
         seed: of anything random.
         progress: called as `progress(stage, done, total)`, or None.
+        bounds: True if bottlenecks are wanted.
     """
 
     network: FlowNetwork
@@ -43,6 +44,7 @@ class Problem:
     mu: float | None = None
     seed: int = 0
     progress: Progress | None = None
+    bounds: bool = True
 
     @cached_property
     def grand(self) -> int:
@@ -51,8 +53,11 @@ class Problem:
 
     @cached_property
     def singles(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """v({j}) in units and the bottleneck of every player."""
-        return self.solver.singles(self.progress)
+        """v({j}) in units and the bottleneck of every player; zeros for bottlenecks if bounds are not wanted."""
+        if self.bounds:
+            return self.solver.singles(self.progress)
+        units = self.solver.singles_up_to(self.grand, self.progress)
+        return units, np.zeros_like(units)
 
 
 @dataclass(frozen=True)

@@ -306,10 +306,9 @@ def _search(net, room, sources, targets):
             if sets[b, KIND] == DENSE:
                 keys = sets[b, KEYS]
                 base = sets[b, BASE] + at - first * keys
-                other = (
-                    _from(ahead, first + nearest[node]) if furthest[node] >= 0 else first + groups[h, COUNT]
-                )
-                while other <= first + furthest[node]:
+                end = first + min(furthest[node] + 1, groups[h, COUNT])
+                other = _from(ahead, first + min(nearest[node], groups[h, COUNT]))
+                while other < end:
                     edge = base + other * keys
                     amount = capacity[edge]
                     open_ = amount > 0
@@ -480,10 +479,7 @@ def _pull(net, room, root, wanted):
                                 if space > 0:
                                     other, edge = asked, row + asked
                                     break
-                            if i == -1:
-                                i = -3
-                            else:
-                                i = _first(nodes, slots, first, first + groups[h, SEEN], label)
+                            i = -3 if i == -1 else _first(nodes, slots, first, first + groups[h, SEEN], label)
                         if other >= 0:
                             break
                         end = first + groups[h, SEEN]
@@ -626,11 +622,10 @@ def _cut(net, room, targets, demands, by_layer):
             keys = sets[b, KEYS]
             for i in range(first, first + groups[g, SEEN]):
                 tail = slots[i, NODE]
-                if net.furthest[tail] < 0:
-                    continue
+                end = second + min(net.furthest[tail] + 1, groups[h, COUNT])
                 base = sets[b, BASE] + tail - first - second * keys
-                head = _from(ahead, second + net.nearest[tail])
-                while head <= second + net.furthest[tail]:
+                head = _from(ahead, second + min(net.nearest[tail], groups[h, COUNT]))
+                while head < end:
                     amount = capacity[base + head * keys]
                     if amount > 0:
                         total += units_of(amount, scale)
@@ -767,8 +762,9 @@ def towards(net, nodes, least):
             first = net.start[sets[b, SOURCE]]
             if sets[b, KIND] == DENSE:
                 row = sets[b, BASE] + at * sets[b, KEYS] - first
+                end = first + min(net.last[node] + 1, sets[b, KEYS])
                 other = _from(ahead, first)
-                while other <= first + net.last[node]:
+                while other < end:
                     if capacity[row + other] >= least:
                         seen[other] = True
                         ahead[other] = other + 1

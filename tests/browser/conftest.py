@@ -163,18 +163,20 @@ def served(shelf):
     import uvicorn
 
     import tiny
+    import tiny_media
     from attnflow.capture import load_model
     from attnflow.serve.app import create_app
     from attnflow.serve.settings import Limits, Settings
 
     own = {
+        "seer": lambda: (tiny_media.build("vit"), tiny_media.eye()),
         "writer": lambda: (tiny.build("gpt2", n_positions=300), tiny.byte_bpe()),
         "translator": lambda: (tiny.build("bart"), tiny.byte_bpe(roberta=True)),
     }
     settings = Settings(
-        models={name: name for name in ("sentiment", "writer", "translator")},
+        models={name: name for name in ("sentiment", "writer", "translator", "seer")},
         results=shelf.folder,
-        loaded=3,
+        loaded=4,
         limits=Limits(queue=3),
     )
     app = create_app(settings, lambda place: own[place]() if place in own else load_model(place))

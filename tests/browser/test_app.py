@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 SENTENCE = "The movie was not bad at all, the acting is brilliant."
@@ -134,6 +135,37 @@ def test_generation(app, model):
     page.get_by_label("Generated tokens").select_option("closed")
     explain(page, methods=("rollout",), capacities=("attention",))
     expect(page.locator("#view .attnflow-view")).to_be_visible()
+
+
+def test_a_picture_is_chosen_or_dropped(app, tmp_path):
+    page = app()
+    page.get_by_label("Model").select_option("seer")
+    page.get_by_label("Text").fill("")
+    path = tmp_path / "red.png"
+    Image.new("RGB", (48, 48), (200, 40, 40)).save(path)
+    page.get_by_label("Image").set_input_files(path)
+    expect(page.get_by_alt_text("Preview of red.png")).to_be_visible()
+    explain(page, capacities=("attention",))
+    expect(page.locator("#view .attnflow-view canvas").first).to_be_visible()
+    page.locator("#drop").evaluate(
+        """(drop) => {
+            const data = new DataTransfer();
+            data.items.add(new File(["no picture"], "notes.txt", { type: "text/plain" }));
+            drop.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
+        }"""
+    )
+    expect(page.locator("#file-hint")).to_contain_text("notes.txt cannot be used")
+
+
+def test_the_page_follows_the_theme_of_the_view(app):
+    page = app()
+    explain(page)
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    page.locator("#view").get_by_label("Theme").select_option("dark")
+    assert page.evaluate(ground) != light
+    page.locator("#view").get_by_label("Theme").select_option("auto")
+    assert page.evaluate(ground) == light
 
 
 def test_downloads(app):

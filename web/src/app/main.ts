@@ -1,5 +1,6 @@
 /** The web app's page: asks, shows progress, shows the result, and keeps its link in the address bar. */
 import { ask, type JobView, type ModelsView, type ResultView, start, watch } from "./api.ts";
+import type { Theme } from "../mount.ts";
 import { byId, Form } from "./form.ts";
 
 /** The view's bundle, handed out beside this page's own script. */
@@ -9,6 +10,7 @@ const form = byId<HTMLFormElement>("form");
 const result = byId("result");
 const error = byId("error");
 let shown: { destroy(): void } | null = null;
+let theme: Theme = "auto";
 let running: string | null = null;
 
 function fail(message: string): void {
@@ -44,7 +46,13 @@ async function show(found: ResultView): Promise<void> {
   ]);
   result.hidden = false;
   shown?.destroy();
-  shown = mount(byId("view"), payload);
+  shown = mount(byId("view"), payload, {
+    theme,
+    onTheme: (chosen) => {
+      theme = chosen;
+      document.documentElement.dataset["theme"] = chosen;
+    },
+  });
   for (const name of ["json", "html", "svg"] as const) byId<HTMLAnchorElement>(name).href = found.links[name];
   byId("kept").textContent = found.kept ? "" : "The link works until the server stops.";
   document.title = payload.headline ? `${payload.headline} · attnflow` : "attnflow";

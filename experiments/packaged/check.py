@@ -1,10 +1,11 @@
-"""Checks that every loaded model does its job, as the people who trained it say it does.
+"""Checks that every loaded model does its job, as those who trained it say it does, and explains one input of each.
 
     python -m experiments.packaged.check            # all that are installed
     python -m experiments.packaged.check whisper
 
 Each check has an oracle of its own: a published result, the exported graph run by another program, or the package's own
-code; a sentence that the model was made to get right.
+code; a sentence that the model was made to get right. The explanation has to keep the facts that hold for all (scores
+within v(N), v(N) = 1 for attention) and, where it is known what the prediction rests on, to find it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import torch
 from attnflow.capture.state import quiet
 from experiments.packaged import LOADERS, Packaged, installed, load
 from experiments.packaged.clips import clip
+from experiments.packaged.examples import EXPECTED, explained, highest
 
 #: From the documentation of rxnmapper 0.4.3: reaction, its atom map, the confidence.
 REACTION = "CC(C)S.CN(C)C=O.Fc1cccnc1F.O=C([O-])[O-].[K+].[K+]>>CC(C)Sc1ncccc1F"
@@ -46,6 +48,25 @@ def main(names: list[str]) -> None:
         with torch.no_grad():
             said = CHECKS[name](loaded)
         print(f"{name:10} {loaded.package}, {size:.1f} M parameters, loaded in {seconds:.1f} s: {said}")
+        print(f"{'':10} {_explained(loaded)}", flush=True)
+
+
+def _explained(loaded: Packaged) -> str:
+    """Explains the model's example, and checks what must hold of it."""
+    start = time.perf_counter()
+    result = explained(loaded)
+    seconds = time.perf_counter() - start
+    scores, total = result.scores[0], float(result.total[0])
+    assert np.isfinite(scores).all(), loaded.name
+    assert scores.min() >= 0, loaded.name
+    assert scores.max() <= total * (1 + 1e-6), loaded.name
+    if result.provenance["options"]["capacity"] == "attention":
+        assert abs(total - 1) < 1e-3, total
+    best = highest(result)
+    wanted = EXPECTED.get(loaded.name)
+    assert wanted is None or best == wanted, (best, wanted)
+    target = result.targets[0].label or "the output"
+    return f"explained in {seconds:.1f} s: {target!r} draws on {best!r}" + (" (as it must)" if wanted else "")
 
 
 def minilm(loaded: Packaged) -> str:

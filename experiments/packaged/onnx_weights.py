@@ -31,7 +31,7 @@ def state_dict(path: Path) -> dict[str, Array]:
     found: dict[str, Array] = {}
     for node in graph.node:
         if node.op_type == "DequantizeLinear" and node.input[0] in stored:
-            values, scale, zero = (stored.pop(name) for name in node.input)
+            values, (scale, zero) = stored.pop(node.input[0]), (stored[name] for name in node.input[1:])
             stored[node.output[0]] = (values.astype(np.int32) - zero.astype(np.int32)) * scale
             # embeddings keep their name, with a suffix that says they are quantised
             if node.input[0].endswith(".weight_quantized"):

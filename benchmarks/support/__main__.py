@@ -79,7 +79,8 @@ def _row(kind: Any, found: dict[str, Any] | str) -> dict[str, Any]:
 
     if isinstance(found, dict):
         return found
-    return asdict(Row(kind.name, kind.classes[0], reason=found))
+    status = "not tried" if "took longer" in found else "failing"
+    return asdict(Row(kind.name, kind.classes[0], status, found))
 
 
 def _read(path: Path) -> dict[str, Any]:

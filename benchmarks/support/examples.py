@@ -104,7 +104,10 @@ def ids(config: Any, count: int, start: int = 17) -> list[int]:
 
 
 def vocabulary(config: Any) -> int:
-    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    try:
+        text = config.get_text_config()
+    except (AttributeError, ValueError):  # several of them
+        text = config
     sizes = [getattr(part, "vocab_size", None) for part in (text, config)]
     return min((size for size in sizes if isinstance(size, int) and size > 3), default=200)
 

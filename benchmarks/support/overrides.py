@@ -63,7 +63,12 @@ BY_CLASS: dict[str, dict[str, Any]] = {
     "codegen": {"rotary_dim": 4},
     "gptj": {"rotary_dim": 4},
     "esm": {"vocab_size": 33, "pad_token_id": 1, "mask_token_id": 32},
-    "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "n_group": 1, "topk_group": 1, "norm_topk_prob": True},
+    "blt": {"encoder_hash_byte_group_vocab": 64},
+    "swiftformer": {"depths": [1, 1, 1, 1], "embed_dims": [8, 8, 16, 16]},
+    "dots1": {
+        "num_experts_per_tok": 2, "routed_scaling_factor": 1.0, "n_routed_experts": 4, "n_shared_experts": 1,
+        "n_group": 1, "topk_group": 1, "norm_topk_prob": True,
+    },
     "dbrx": {},
     "autoformer": {**_SERIES, "label_length": 4},
     "informer": _SERIES,
@@ -90,7 +95,7 @@ BY_CLASS: dict[str, dict[str, Any]] = {
     "mamba2": {"num_heads": 8, "head_dim": 16, "expand": 2, "n_groups": 1, "chunk_size": 8},
     "lfm2": {"layer_types": ["conv", "full_attention"]},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"], "use_expert_bias": False},
-    "lilt": {"hidden_size": 64, "channel_shrink_ratio": 4},
+    "lilt": {"hidden_size": 96, "intermediate_size": 96},
     "efficientnet": {"width_coefficient": 0.1, "depth_coefficient": 0.1, "hidden_dim": 32, "image_size": 64},
     "align_vision_model": {"width_coefficient": 0.1, "depth_coefficient": 0.1, "hidden_dim": 32, "image_size": 64},
     "fun_asr_nano_adaptor": {"intermediate_size": 16},
@@ -101,7 +106,7 @@ BY_CLASS: dict[str, dict[str, Any]] = {
     "qianfan_ocr_vision": {"image_size": [32, 32], "patch_size": [8, 8]},
     "ijepa": {},
     "granite_speech5_encoder": {},
-    "nemotron": {"head_dim": 16},
+    "nemotron": {"head_dim": 16, "num_key_value_heads": 2},
     "ministral": {"head_dim": 16},
     "hunyuan_v1_dense": {"head_dim": 16},
     "hunyuan_v1_moe": {"head_dim": 16},
@@ -161,7 +166,10 @@ BY_CLASS: dict[str, dict[str, Any]] = {
         "layers_block_type": ["linear_attention", "full_attention", "mlp"], "num_hidden_layers": 3,
         "mamba_num_heads": 8, "mamba_head_dim": 16, "n_groups": 2, "chunk_size": 8, "mtp_layers_block_type": [],
     },
-    "longcat_flash": {"head_dim": 8, "qk_head_dim": 16, "zero_expert_num": 1},
+    "longcat_flash": {
+        "head_dim": 8, "qk_head_dim": 16, "qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "zero_expert_num": 1,
+    },
+    "mistral4": {"qk_nope_head_dim": 8, "qk_rope_head_dim": 8},
     "mimi": {"upsample_groups": 64},
     "dac": {"downsampling_ratios": [2, 4], "upsampling_ratios": [4, 2], "encoder_hidden_size": 16, "hidden_size": 64,
             "decoder_hidden_size": 64, "n_codebooks": 2},
@@ -175,7 +183,7 @@ AS_IS = frozenset({
 #: Fields of the configuration of one model type as a whole; sub-configurations as nested mappings.
 OVERRIDES: dict[str, dict[str, Any]] = {
     "fun_asr_nano": {"adaptor_config": {"intermediate_size": 16}},
-    "dbrx": {"attn_config": {"rope_theta": 1e4, "kv_n_heads": 2}},
+    "dbrx": {"attn_config": {"rope_theta": 1e4, "kv_n_heads": 2, "clip_qkv": 8.0}},
     "depth_anything": _NECK,
     "prompt_depth_anything": _NECK,
     "tipsv2_dpt": _NECK,
@@ -204,8 +212,61 @@ def _masked_patches(model: Any) -> Any:
     yield "image", {"pixel_values": pixels, "noise": torch.linspace(0, 1, count)[None]}
 
 
+def _only_text(model: Any) -> Any:
+    """Text, for families whose images take a tokenizer of their own."""
+    from benchmarks.support.examples import _ids
+
+    yield "text", _ids(model)
+
+
+def _asked_twice(model: Any) -> Any:
+    """An image, a text with places for it, and the same question to what reads the image."""
+    import torch
+
+    from benchmarks.support.examples import _pixels, ids
+
+    words = ids(model.config, 6)
+    count = int(model.config.num_query_tokens)
+    for pixels in _pixels(model, {"pixel_values"}):
+        yield (
+            "image and text",
+            {
+                **pixels,
+                "input_ids": torch.tensor([[*[model.config.image_token_index] * count, *words]]),
+                "qformer_input_ids": torch.tensor([words]),
+            },
+        )
+
+
+def _with_objects(model: Any) -> Any:
+    """Words and the features of three objects."""
+    import torch
+
+    from benchmarks.support.examples import _ids, _noise
+
+    features = _noise(1, 3, int(model.config.visual_feat_dim))
+    yield "objects and text", {**_ids(model), "visual_feats": features, "visual_pos": torch.rand(1, 3, 4)}
+
+
+def _codebooks(model: Any) -> Any:
+    """Text, and sound in several codebooks."""
+    import torch
+
+    from benchmarks.support.examples import _ids
+
+    count = int(model.config.decoder_config.num_channels)
+    yield "text to speech", {**_ids(model), "decoder_input_ids": torch.full((1, 5, count), 3)}
+
+
 #: Inputs of families that no rule fits: from a model to (label, tensors).
-INPUTS: dict[str, Callable[[Any], Any]] = {"vit_mae": _masked_patches}
+INPUTS: dict[str, Callable[[Any], Any]] = {
+    "vit_mae": _masked_patches,
+    "chameleon": _only_text,
+    "emu3": _only_text,
+    "instructblip": _asked_twice,
+    "lxmert": _with_objects,
+    "dia": _codebooks,
+}
 
 #: Types that are not tried, and why.
 NOT_TRIED: dict[str, str] = {}

@@ -26,7 +26,6 @@ SIZES: tuple[tuple[str, int], ...] = (
     (r"(^|_)vocab_size(_per_layer_input)?$", VOCABULARY),
     (r"^(num_|n_)?(key_value|kv)_heads$|key_value_heads$|num_kv_heads$|key_value_attention_heads$", -1),
     (r"head_dim$|head_size$|^d_kv$|^d_head$|^dim_head$|^kv_channels$|attention_head_dim$", HEAD),
-    (r"^(qk_rope_head_dim|qk_nope_head_dim)$", HEAD // 2),
     (r"lora_rank$|^lora_", HEAD),
     (r"(^|_)(num_)?(attention_)?heads$|^n_heads?$|^num_heads$|^n_head$", HEADS),
     (r"^num_feat_extract_layers$|num_adapter_layers|^num_feature_levels$|^num_encoder_blocks$|^num_stages$", 0),
@@ -140,6 +139,8 @@ def _unlike_default(config: Any, own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _accepts(cls: type, name: str) -> bool:
+    if name in ("out_indices", "out_features"):  # properties that are taken all the same
+        return True
     return not isinstance(inspect.getattr_static(cls, name, None), property) or name in getattr(
         cls, "__dataclass_fields__", {}
     )

@@ -148,6 +148,11 @@ def encoder_decoder_course(model: Any, tokenizer: Any, prompt: Prompt, wish: Wis
                 f"{type(model).__name__} decodes object queries, all at once: leave out generate and target_text."
             )
         return Course(None, 1)
+    if given is not None and given.ndim != 2:
+        raise InputError(
+            f"decoder_input_ids has shape {list(given.shape)}, expected [1, positions]: a decoder that reads several "
+            "codebooks side by side has no one token at a position."
+        )
     if given is not None and wish.target_text is not None:
         raise OptionError("decoder_input_ids and target_text were both given: expected one of them.")
     if given is None and "decoder_inputs_embeds" in prompt.tensors:

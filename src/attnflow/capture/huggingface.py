@@ -438,7 +438,8 @@ def _cropped(items: tuple[Any, ...], keep: Sequence[int] | None) -> tuple[Any, .
 
 def _expected_layers(model: Any, both: bool) -> int:
     config = model.config
-    count = int(getattr(config, "num_hidden_layers", 0) or 0)
+    found = getattr(config, "num_hidden_layers", 0)
+    count = found if isinstance(found, int) else 0
     if not both:
         return count
     decoder = getattr(config, "decoder_layers", None) or getattr(config, "num_decoder_layers", None) or count

@@ -29,7 +29,7 @@ from attnflow.errors import AttnflowError, CaptureError, InputError
 LOCK = threading.RLock()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Report:
     """What one call of one attention layer left.
 

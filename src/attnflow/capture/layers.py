@@ -19,6 +19,7 @@ from attnflow.errors import CaptureError
 Matrix = NDArray[np.floating[Any]]
 Calls = tuple[int | None, ...]
 
+_NUMBERED = re.compile(r"\.\d+$")
 #: Names of modules that carry information along the sequence in a state of their own.
 RECURRENT = re.compile(
     r"mamba|\bssm|_ssm|rg_?lru|recurrent|delta_?net|retention|lightning|linear_?att|kimidelta", re.IGNORECASE
@@ -271,8 +272,9 @@ def _complete(
 ) -> tuple[tuple[Matrix, ...], Calls, tuple[str, ...]]:
     """Checks that every layer of the lists that hold these modules reported exactly once.
 
-    Layers that share one module (ALBERT) report as often as the configuration says. Layers without attention
-    are refused, or become identity.
+    A layer that holds a numbered list of attentions (LongCat) counts as one for each. Layers that share one
+    module (ALBERT) report as often as the configuration says. Layers without attention are refused, or become
+    identity.
     """
     cls = type(model).__name__
     calls = Counter(report.name for report in reports)
@@ -281,20 +283,21 @@ def _complete(
         if known and len(reports) not in known:
             raise CaptureError(
                 f"{cls}: found {len(reports)} {kind} layers, expected "
-                f"{' or '.join(map(str, sorted(known)))}: some layers "
-                "have no attention, or one reported twice."
+                f"{' or '.join(map(str, sorted(known)))}: some layers have no attention, or attend more than once, in "
+                "streams that are no one chain."
             )
         return tuple(report.kept for report in reports), tuple(report.number for report in reports), ()
-    places: dict[str, dict[int, Report]] = {}
+    places: dict[str, dict[int, list[Report]]] = {}
     for report in reports:
         match = INDEXED.match(report.name)
         folder, index = (match[1], int(match[2])) if match else (report.name + "#", 0)
-        if index in places.setdefault(folder, {}):
+        before = places.setdefault(folder, {}).setdefault(index, [])
+        if before and not all(_NUMBERED.search(each.name) for each in (*before, report)):
             raise CaptureError(
-                f"{cls}: layer {folder}{index} reported {kind} twice ({places[folder][index].name} and "
-                f"{report.name}), expected one attention per layer."
+                f"{cls}: layer {folder}{index} reported {kind} twice ({before[0].name} and {report.name}), expected "
+                "one attention per layer, or a list of them one after the other."
             )
-        places[folder][index] = report
+        before.append(report)
     layers: list[Matrix] = []
     numbers: list[int | None] = []
     missing: list[str] = []
@@ -304,10 +307,10 @@ def _complete(
         )
         size = 1 if folder.endswith("#") else len(list(model.get_submodule(folder.rstrip(".")).children()))
         for index in range(size):
-            if index in by_index:
-                layers.append(by_index[index].kept)
-                numbers.append(by_index[index].number)
-            else:
+            for report in by_index.get(index, ()):
+                layers.append(report.kept)
+                numbers.append(report.number)
+            if index not in by_index:
                 missing.append(f"{folder}{index} ({type(model.get_submodule(f'{folder}{index}')).__name__})")
                 layers.append(blank)
                 numbers.append(None)

@@ -84,6 +84,8 @@ def lay_patches(
     shapes: Any = tensors.get("spatial_shapes")
     if torch.is_tensor(shapes) and pixels.ndim == 3:
         return _flattened(model, pixels[0], shapes[0], size, look)
+    if pixels.ndim < 4:  # a row of patches, whose grid the input does not tell
+        return tuple(Token(f"position {index}") for index in range(size)), ()
     for conv in reversed(convolutions):
         space = conv.after[2:]
         if len(space) < 2:

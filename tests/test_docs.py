@@ -17,7 +17,7 @@ PAGES = sorted((ROOT / "docs").rglob("*.md"))
 
 
 @pytest.mark.parametrize(
-    "page", ["docs/methods.md", pytest.param("docs/tutorial.md", marks=pytest.mark.slow)]
+    "page", ["docs/methods.md", "docs/media.md", pytest.param("docs/tutorial.md", marks=pytest.mark.slow)]
 )
 def test_examples(page):
     failed, tried = doctest.testfile(

@@ -155,3 +155,59 @@ def test_detection_tokens():
     if found:
         assert [decision.positions for decision in trace.decisions] == [(10 + query,) for query in found]
     assert trace.encoder_tokens[trace.decisions[0].positions[0]].text.startswith("query")
+
+
+# -- pictures and sound read, text written ---------------------------------------------------------------
+
+_WRITES = {
+    "vocab_size": 100, "d_model": 32, "decoder_layers": 2, "decoder_attention_heads": 4, "decoder_ffn_dim": 37,
+    "max_position_embeddings": 64,
+}  # fmt: skip
+
+
+def writer(kind):
+    """A VisionEncoderDecoderModel as TrOCR is, or a SpeechEncoderDecoderModel with more layers than its encoder."""
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        if kind == "vision":
+            parts = (
+                media.build("vit").config,
+                transformers.TrOCRConfig(**_WRITES, cross_attention_hidden_size=32),
+            )
+            config = transformers.VisionEncoderDecoderConfig.from_encoder_decoder_configs(*parts)
+            model = transformers.VisionEncoderDecoderModel(config=config)
+        else:
+            bart = transformers.BartConfig(
+                **_WRITES, encoder_layers=1, encoder_attention_heads=4, encoder_ffn_dim=37
+            )
+            config = transformers.SpeechEncoderDecoderConfig.from_encoder_decoder_configs(
+                media.build("hubert").config, bart
+            )
+            model = transformers.SpeechEncoderDecoderModel(config=config)
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                torch.nn.init.normal_(parameter, std=0.3)
+    model.generation_config.decoder_start_token_id, model.generation_config.pad_token_id = 5, 1
+    model.generation_config.eos_token_id = None
+    return model.eval()
+
+
+@pytest.mark.parametrize("kind", ["vision", "speech"])
+def test_encoders_and_decoders_of_two_senses(kind):
+    model = writer(kind)
+    if kind == "vision":
+        options = {"image": media.picture(), "processor": media.eye()}
+    else:
+        extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=False)
+        options = {"audio": (media.tone(0.2), 16000), "processor": extractor}
+    trace = capture(model, generate=3, **options)
+    assert trace.architecture == "encoder-decoder"
+    assert (trace.prompt, len(trace.decisions)) == (1, 3)
+    placed = [token for token in trace.encoder_tokens if not token.special]
+    assert all(
+        (token.patch is not None) if kind == "vision" else (token.time is not None) for token in placed
+    )
+    result = explain(model, generate=3, prefix="closed", method="rollout", **options)
+    np.testing.assert_allclose(result.total, 1, atol=1e-9)
+    kinds = {player.kind for player in result.players}
+    assert kinds == ({"special", "patch", "text"} if kind == "vision" else {"frame", "text"})

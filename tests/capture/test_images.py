@@ -242,3 +242,8 @@ def test_the_same_thing_twice():
         capture(media.build("vit"), image=media.picture(), inputs={"pixel_values": pixels()})
     with pytest.raises(InputError, match="found 2 pictures"):
         capture(media.build("vit"), image=[media.picture(), media.picture()], processor=EYE)
+
+
+def test_image_and_sound_at_once():
+    with pytest.raises(InputError, match="ViTModel hears no sound"):
+        capture(media.build("vit"), image=media.picture(), audio=(media.tone(0.1), 16000), processor=EYE)

@@ -7,6 +7,7 @@ import warnings
 
 import pytest
 import torch
+import transformers
 
 import tiny
 from attnflow.capture import capture
@@ -190,3 +191,19 @@ def test_missing_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingExtraError, match=r"attnflow\[hf\]"):
         capture("minilm", "a cat")
+
+
+def test_what_is_no_model():
+    model, tokenizer = tiny.build("bert-class"), tiny.wordpiece()
+    for thing, match in (
+        (type(model), "the class BertForSequenceClassification .load one"),
+        (model.state_dict(), "weights without a model"),
+        (
+            transformers.pipeline("text-classification", model=model, tokenizer=tokenizer),
+            r"a pipeline \(pass its \.model",
+        ),
+        (tokenizer, r"is no model \(a tokenizer and a processor go into"),
+        (model.config, "is no model"),
+        (5, "Found int as model"),
+    ):
+        refused(CaptureError, match, thing, "a dog")

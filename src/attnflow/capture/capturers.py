@@ -6,7 +6,7 @@ whether an object is its own, `captures` turns it and an input into traces. `reg
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -80,11 +80,30 @@ def _of(model: Any) -> Capturer:
     for capturer in CAPTURERS:
         if _function(capturer.takes)(model):
             return capturer
+    what = hint(model)
+    if what is not None:
+        raise CaptureError(
+            f"Found {what} as model: expected the model itself, or the directory that holds it."
+        )
     kinds = ", ".join(capturer.name for capturer in CAPTURERS)
     raise CaptureError(
         f"Found {type(model).__name__} as model; expected {kinds}, a directory, a bundled name or a hub id. For "
         "attention you already have as arrays there is Trace.from_arrays."
     )
+
+
+def hint(model: Any) -> str | None:
+    """What something is that was taken for a model, with the way to the model; None if that is not known."""
+    name = type(model).__name__
+    if isinstance(model, type):
+        return f"the class {model.__name__} (load one: {model.__name__}.from_pretrained(...))"
+    if isinstance(model, Mapping) and model and all(hasattr(part, "shape") for part in model.values()):
+        return f"weights without a model, {name} (load them into the model's class)"
+    if hasattr(model, "model") and hasattr(model, "tokenizer") and callable(model):
+        return f"{name}, a pipeline (pass its .model, and tokenizer=its .tokenizer)"
+    if hasattr(model, "from_pretrained") and not hasattr(model, "forward"):
+        return f"{name}, which is no model (a tokenizer and a processor go into tokenizer= and processor=)"
+    return None
 
 
 def _function(place: str) -> Callable[..., Any]:

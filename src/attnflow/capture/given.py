@@ -16,7 +16,7 @@ from attnflow.capture.inputs import (
     from_text,
 )
 from attnflow.capture.interface import accepted
-from attnflow.capture.mixed import from_image, from_mixed, from_sound, with_rulers
+from attnflow.capture.mixed import check_senses, from_image, from_mixed, from_sound, with_rulers
 from attnflow.capture.readers import readers
 from attnflow.capture.towers import SENSES, is_dual, senses_of, tower
 from attnflow.errors import InputError, OptionError
@@ -138,6 +138,7 @@ def prepare(
         prompt = from_sound(model, found, given.audio)
     else:
         if given.text is None:
+            check_senses(model, given.senses)
             raise InputError(
                 f"{type(model).__name__} reads image and audio within a text: pass text, or a chat."
             )

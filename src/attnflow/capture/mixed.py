@@ -69,6 +69,17 @@ def with_rulers(model: Any, readers: Readers, prompt: Prompt) -> Prompt:
     return replace(prompt, look=Look.of(readers.images))
 
 
+def check_senses(model: Any, senses: Collection[str]) -> None:
+    """Checks that a model takes what was given, alone or within a text.
+
+    Raises:
+        InputError: it does not.
+    """
+    for sense in sorted(set(senses) & {"image", "audio"}):
+        if not accepted(model)[0] & set(SENSES[sense]):
+            _check_sense(model, sense)
+
+
 def _check_sense(model: Any, sense: str) -> None:
     names = accepted(model)[0]
     if not names & set(SENSES[sense]):
@@ -124,9 +135,7 @@ def from_mixed(model: Any, readers: Readers, text: Any, image: Any, audio: Any) 
             whose parts do not fit what was given.
     """
     name = type(model).__name__
-    for sense, given in (("image", image), ("audio", audio)):
-        if given is not None and not accepted(model)[0] & set(SENSES[sense]):
-            _check_sense(model, sense)
+    check_senses(model, {sense for sense, thing in (("image", image), ("audio", audio)) if thing is not None})
     if not reads_within_text(model) and not language_part(model)[0]:
         raise InputError(
             f"{name} reads no text beside {'an image' if audio is None else 'sound'}: pass one, or a model that "

@@ -195,6 +195,8 @@ def recentre(
     dual: float,
     far: float,
     goal: Floats,
+    goal_low: Floats,
+    goal_high: Floats,
     more_low: Floats,
     more_high: Floats,
 ) -> None:
@@ -205,7 +207,9 @@ def recentre(
         dual: length of the step of multipliers.
         far: products outside [goal / far, far * goal] are brought back to the nearer end.
         goal: `[2]`: products wanted on finite and infinite edges.
-        more_low: `[edges]`, corrections so far, added to.
+        goal_low: `[edges]`, corrections so far.
+        goal_high: `[edges]`, likewise.
+        more_low: `[edges]`, overwritten: their sum with the new ones.
         more_high: `[edges]`, likewise.
     """
     for e in range(flow.size):
@@ -213,7 +217,8 @@ def recentre(
         wanted = goal[1] if open_edge else goal[0]
         product = (flow[e] + primal * change[e]) * (low[e] + dual * change_low[e])
         back = min(far * wanted, max(wanted / far, product)) - product
-        more_low[e] += max(back, -far * wanted)
+        more_low[e] = goal_low[e] + max(back, -far * wanted)
+        more_high[e] = goal_high[e]
         if not open_edge:
             product = (slack[e] - primal * change[e]) * (high[e] + dual * change_high[e])
             back = min(far * wanted, max(wanted / far, product)) - product

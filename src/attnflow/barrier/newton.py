@@ -35,7 +35,7 @@ SHY = 0.9
 #: The path's goal moves on after steps of at least this part of the full length.
 NEAR = 0.7
 #: Corrections of a step by what would be far off centre after a longer one, while they lengthen it by `WORTH`.
-CORRECTED, LONGER, FAR, WORTH = 2, 0.3, 10.0, 0.02
+CORRECTED, LONGER, FAR, WORTH = 2, 0.3, 10.0, 0.1
 #: Infinite edges are let go once this part of the flow or less is out of balance.
 HELD = 0.1
 #: Product of flow and multiplier at which an infinite edge shows whether it carries anything.
@@ -146,6 +146,7 @@ def _steps(layout: Layout, start: Path, begin: float, enough: float = 0.0) -> Pa
     conductance, push = np.empty(edges), np.empty(edges)
     change, change_low, change_high = np.empty(edges), np.empty(edges), np.empty(edges)
     second_low, second_high, none = np.empty(edges), np.empty(edges), np.empty(0)
+    third_low, third_high = np.empty(edges), np.empty(edges)
     midway: tuple[Floats, Floats] | None = None
     goal = np.array([begin, begin])
     steps, near, full = 0, True, False
@@ -162,18 +163,22 @@ def _steps(layout: Layout, start: Path, begin: float, enough: float = 0.0) -> Pa
         return rise, *lengths
 
     def corrected(factor: Factor, rise: Floats, primal: float, dual: float) -> tuple[Floats, float, float]:
+        more, other = (second_low, second_high), (third_low, third_high)
         for _ in range(CORRECTED):
             reached = min(1.0, primal) + min(1.0, dual)
             if min(primal, dual) >= SHY:
                 break
-            before = second_low.copy(), second_high.copy()
             kernels.recentre(
                 flow, slack, low, high, change, change_low, change_high,
-                min(1.0, primal + LONGER), min(1.0, dual + LONGER), FAR, goal, second_low, second_high,
+                min(1.0, primal + LONGER), min(1.0, dual + LONGER), FAR, goal, *more, *other,
             )  # fmt: skip
-            rise, primal, dual = solve(factor, second_low, second_high)
-            if min(1.0, primal) + min(1.0, dual) < reached + WORTH:
-                return solve(factor, *before)
+            rise, primal, dual = solve(factor, *other)
+            found = min(1.0, primal) + min(1.0, dual)
+            if found < reached:  # back to the step before
+                return solve(factor, *more)
+            if found < reached + WORTH:
+                break
+            more, other = other, more
         return rise, primal, dual
 
     while steps < FOLLOWED:

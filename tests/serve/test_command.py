@@ -1,8 +1,15 @@
 """The operator's choices, and what the operator is told."""
 
+import re
+import signal
 import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx2
 import pytest
+from serving import until
 from typer.testing import CliRunner
 
 from attnflow.cli import app
@@ -79,3 +86,28 @@ def test_help_and_refusals_on_the_command_line():
     refused = run_command(app, ["serve", "--no-bundled"])
     assert refused.exit_code == 1
     assert "No model to serve" in refused.output
+
+
+@pytest.mark.slow
+def test_ctrl_c_cancels_what_is_waited_for(tmp_path):
+    """A request that waits for a job is answered, and the server goes without a complaint."""
+    code = (
+        "from attnflow.serve.running import run; from attnflow.serve.settings import Settings\n"
+        "run(Settings(models={'sentiment': 'sentiment'}, port=0))"
+    )
+    server = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        address = re.search(r"http://[\d.:]+", server.stdout.readline()).group()
+        body = {"model": "sentiment", "text": "very " * 300, "method": "shapley", "stderr": 0.0005}
+        with ThreadPoolExecutor() as pool:
+            waited = pool.submit(httpx2.post, f"{address}/api/explain?wait=60", json=body, timeout=120)
+            until(lambda: httpx2.get(f"{address}/api/models", timeout=60).json()["models"][0]["loaded"], 120)
+            server.send_signal(signal.SIGINT)
+            assert waited.result(120).json()["state"] == "cancelled"
+        assert server.wait(60) in (0, -signal.SIGINT, 1, 130)
+        assert "ERROR" not in server.stderr.read()
+    finally:
+        server.kill()
+        server.communicate()

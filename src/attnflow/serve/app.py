@@ -29,7 +29,24 @@ DESCRIPTION = (
 )
 
 
-def create_app(settings: Settings, load: Load | None = None) -> Guard:
+class Application(Guard):
+    """The guarded application, and its jobs.
+
+    Args:
+        app: what answers.
+        rooms: what it works with.
+    """
+
+    def __init__(self, app: FastAPI, rooms: Rooms) -> None:
+        super().__init__(app, rooms.settings.hosts)
+        self._rooms = rooms
+
+    def stop(self) -> None:
+        """Cancels every job, so that whoever waits for one is answered; no more are taken."""
+        self._rooms.jobs.close()
+
+
+def create_app(settings: Settings, load: Load | None = None) -> Application:
     """Builds the application.
 
     Args:
@@ -82,7 +99,9 @@ def create_app(settings: Settings, load: Load | None = None) -> Guard:
     app.add_exception_handler(QueueFullError, _full)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
-    return Guard(app, settings.hosts)  # around everything, also what answers when all else fails
+    return Application(
+        app, rooms
+    )  # the guard stands around everything, also what answers when all else fails
 
 
 def _refused(_: Request, error: Exception) -> JSONResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from collections.abc import Callable
 import uvicorn
 
 from attnflow.errors import OptionError
-from attnflow.serve.app import create_app
+from attnflow.serve.app import Application, create_app
 from attnflow.serve.settings import Settings, is_loopback
 
 
@@ -39,7 +40,19 @@ def run(settings: Settings, say: Callable[[str], None] = print) -> None:
             server_header=False,
             proxy_headers=False,
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config, app).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """A server that stops its jobs before it waits for open connections, which may wait for jobs."""
+
+    def __init__(self, config: uvicorn.Config, app: Application) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await asyncio.to_thread(self._app.stop)
+        await super().shutdown(sockets)
 
 
 def announcement(settings: Settings, port: int) -> list[str]:

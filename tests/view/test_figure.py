@@ -320,7 +320,7 @@ def test_words_are_lanes():
         network, method="shapley", targets=[3], players=[[0, 1, 2], [3]], labels=["unbelievable", "film"]
     )
     written_names = texts(result.plot("flow"))
-    assert "unbelievable" in written_names
+    assert any(name.startswith("unbel") for name in written_names)  # cut short where the font is wide
     assert "believ" not in written_names
 
 

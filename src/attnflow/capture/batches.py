@@ -10,6 +10,7 @@ whatever is no text.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -60,13 +61,15 @@ def captures_each(
         InputError: an item that the model cannot read; the message says which.
     """
     loaded, own = load_model(model, tokenizer, trust_remote_code=trust_remote_code)
+    # What wraps a loaded model may say how its output is pooled.
+    asked = loaded if isinstance(model, (str, os.PathLike)) else model
     order = sorted(range(len(items)), key=lambda index: _length(items[index]))
     crew = Crew(loaded, own)
     for start in range(0, len(order), batch_size):
         chunk = order[start : start + batch_size]
         names = [f"Text {index + 1} of {len(items)}" for index in chunk]
         capturings = [
-            capturing(loaded, items[index], tokenizer=own, trust_remote_code=trust_remote_code, **options)
+            capturing(asked, items[index], tokenizer=own, trust_remote_code=trust_remote_code, **options)
             for index in chunk
         ]
         yield from zip(chunk, crew.capture(capturings, names))

@@ -413,7 +413,7 @@ class Attribution:
             kind: "tokens": the text shaded by score. "flow": a realised flow as ribbons, layers as columns. "matrix":
                 targets by players. "bounds": scores in their intervals. None: "tokens" for one target, else "matrix".
             ax: axes to draw into; None: a new figure, as high as it needs.
-            target: position of the target, for every kind but "matrix"; may be left out if there is only one.
+            target: position of the target, for every kind but "matrix"; the first if left out.
             player: for "flow" and method "flow", whose scores are flows of their own: the player whose flow is drawn;
                 None: the highest-scoring.
             top: for "flow" and "bounds": rows at most, default 40.

@@ -130,8 +130,9 @@ def test_one_target_of_several_and_the_default_kind():
     result = results.many_targets(4)
     assert result.plot(target=2).get_title(loc="left") == caption.heading(result.targets[2])
     assert result.plot().get_title(loc="left") == "What 4 targets draw on"
-    with pytest.raises(OptionError, match="4 targets: name one by its position, of 0, 1, 2, 3"):
-        result.plot("tokens")
+    first = result.plot("tokens")
+    assert first.get_title(loc="left") == caption.heading(result.targets[0])
+    assert any("target 1 of 4" in line for line in texts(first))
 
 
 def test_text_fits_an_axes_of_the_callers():

@@ -109,35 +109,16 @@ function targetShapes({ graph, flow, layout: at, target }: Picture, from: Colour
   return [...shapes, { kind: "text", x, y: many ? (top + bottom) / 2 : best.y, text, size: 13, anchor: "start", fill: from.ink, weight: 600, halo: from.ground }];
 }
 
-/** A dashed line per gap through the middles of the ribbons that cross the cut, and a tick on each. */
+/** A tick across each ribbon that the minimum cut severs, and across no other. */
 function cutShapes(layout: Layout, from: Colours): Shape[] {
-  const byGap = new Map<string, [number, number, number][]>();
-  for (const ribbon of layout.ribbons) {
-    if (!ribbon.cut || ribbon.loop) continue;
-    const x = (ribbon.x0 + ribbon.x1) / 2;
-    const key = ribbon.kind === "cross" ? "cross" : x.toFixed(0);
-    const at = ribbon.kind === "cross" ? ribbon.x1 - 14 : x;
-    const points = byGap.get(key) ?? [];
-    points.push([at, heightAt(ribbon, at), ribbon.width]);
-    byGap.set(key, points);
-  }
-  const shapes: Shape[] = [];
-  for (const points of byGap.values()) {
-    points.sort((one, two) => one[1] - two[1]);
-    const ends = points.map(([x, y]): [number, number] => [x, y]);
-    const first = ends[0]!;
-    const last = ends[ends.length - 1]!;
-    shapes.push({
-      kind: "path",
-      points: [[first[0], first[1] - points[0]![2] / 2 - 8], ...ends, [last[0], last[1] + points[points.length - 1]![2] / 2 + 8]],
-      stroke: from.cut, width: 1.5, dash: [5, 4],
+  return layout.ribbons
+    .filter((ribbon) => ribbon.cut && !ribbon.loop)
+    .map((ribbon): Shape => {
+      const x = ribbon.kind === "cross" ? ribbon.x1 - 14 : (ribbon.x0 + ribbon.x1) / 2;
+      const y = heightAt(ribbon, x);
+      const half = Math.max(ribbon.width / 2 + 1.5, 4);
+      return { kind: "path", points: [[x, y - half], [x, y + half]], stroke: from.cut, width: 2 };
     });
-    for (const [x, y, wide] of points) {
-      const half = Math.max(wide / 2, 2);
-      shapes.push({ kind: "path", points: [[x, y - half], [x, y + half]], stroke: from.cut, width: 2.5 });
-    }
-  }
-  return shapes;
 }
 
 /** A legend of `[colour, words]` in lines below `top`, for a picture that is kept. */
@@ -153,7 +134,7 @@ export function legendShapes(
     const own = 30 + textWidth(text, 12, from.font) + 18;
     if (x > 8 && x + own > width) [x, y] = [8, y + 20];
     const fill = String(from[name]);
-    if (name === "cut") shapes.push({ kind: "path", points: [[x, y], [x + 24, y]], stroke: fill, width: 2, dash: [5, 4] });
+    if (name === "cut") shapes.push({ kind: "path", points: [[x + 12, y - 6], [x + 12, y + 6]], stroke: fill, width: 2 });
     else shapes.push({ kind: "ribbon", x0: x, y0: y, x1: x + 24, y1: y, width: 9, fill, alpha: 0.6 });
     shapes.push({ kind: "text", x: x + 30, y, text, size: 12, fill: from.soft });
     x += own;

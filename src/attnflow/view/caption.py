@@ -163,6 +163,12 @@ def subtitle(target: Target) -> str:
     return " · ".join(parts)
 
 
+def place(result: Attribution, row: int) -> str:
+    """Returns where a row's target stands, and which of several it is."""
+    said = subtitle(result.targets[row])
+    return said if len(result.targets) == 1 else f"{said} · target {row + 1} of {len(result.targets)}"
+
+
 def total(result: Attribution, row: int) -> str:
     """Returns v(N), what it means, and whether the scores sum to it."""
     return " ".join(filter(None, (amount(result, row), efficiency(result, row))))

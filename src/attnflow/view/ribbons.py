@@ -84,7 +84,7 @@ def realised(
 
     Args:
         result: the result, with its network.
-        target: which target, by its position or positions; may be left out if there is only one.
+        target: which target, by its position or positions; the first if left out.
         player: for method "flow": whose flow; None: the player's with the highest score.
 
     Returns:
@@ -191,19 +191,14 @@ def row_of(result: Attribution, target: int | Sequence[int] | None) -> int:
 
     Args:
         result: the result.
-        target: its position, negative from the end, or its positions; None: the only target there is.
+        target: its position, negative from the end, or its positions; None: the first target, as the page opens.
 
     Raises:
-        OptionError: there is no such target, or several; the message names those there are.
+        OptionError: there is no such target, or it has several rows; the message names those there are.
     """
     known = [found.positions for found in result.targets]
     if target is None:
-        if len(known) == 1:
-            return 0
-        shown = ", ".join(_written(positions) for positions in known[:12]) + (
-            ", …" if len(known) > 12 else ""
-        )
-        raise OptionError(f"The result has {len(known)} targets: name one by its position, of {shown}.")
+        return 0
     network = result.network if result.networks is None else result.networks[0]
     wanted = (int(target),) if isinstance(target, (int, np.integer)) else tuple(target)
     if network is not None:

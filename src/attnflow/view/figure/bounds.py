@@ -30,7 +30,7 @@ def bounds(result: Attribution, target: int | Sequence[int] | None = None, top: 
 
     Args:
         result: the result, with bounds.
-        target: which target, by position; may be left out if there is only one.
+        target: which target, by position; the first if left out.
         top: how many players, those with the highest scores; None: up to 40.
 
     Raises:
@@ -51,7 +51,7 @@ def bounds(result: Attribution, target: int | Sequence[int] | None = None, top: 
     names = [label_of(result.players[j]) for j in shown]
     if two:
         names = [f"{name}  {place_of(result.players[j], stack=True)}" for name, j in zip(names, shown)]
-    sentences = [caption.subtitle(result.targets[row]), caption.caption(result)]
+    sentences = [caption.place(result, row), caption.caption(result)]
     if len(shown) < len(result.players):
         left = len(result.players) - len(shown)
         sentences.append(f"Not shown: {counted(left, 'player')} with lower scores.")

@@ -88,7 +88,7 @@ def flow(
 
     Args:
         result: the result, with its network.
-        target: which target, by position; may be left out if there is only one.
+        target: which target, by position; the first if left out.
         player: for method "flow": whose flow; None: the player's with the highest score.
         top: lanes at most; None: 40. Runs of players that carry least are merged.
         hide: largest share of the flow over all ribbons that the weakest, left out, may carry.
@@ -139,7 +139,7 @@ def _sentences(
         first = f"The most that “{label_of(result.players[found.player])}” alone can send: {value}."
     else:
         first = caption.caption(result)
-    said = [caption.subtitle(target), first, CHOICES["flow" if found.player is not None else "split"]]
+    said = [caption.place(result, found.row), first, CHOICES["flow" if found.player is not None else "split"]]
     gone = []
     if left_out:
         gone.append(

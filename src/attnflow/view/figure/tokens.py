@@ -47,7 +47,7 @@ def tokens(result: Attribution, target: int | Sequence[int] | None = None, speci
 
     Args:
         result: the result.
-        target: which target, by position; may be left out if there is only one.
+        target: which target, by position; the first if left out.
         special: also shade special tokens, which else are dimmed and do not count for the scale.
     """
     row = row_of(result, target)
@@ -63,7 +63,7 @@ def tokens(result: Attribution, target: int | Sequence[int] | None = None, speci
     labels = [block.label for block in laid if block.label is not None]
     return Picture(
         heading=caption.heading(result.targets[row]),
-        sentences=(caption.subtitle(result.targets[row]), caption.caption(result)),
+        sentences=(caption.place(result, row), caption.caption(result)),
         texts=(*(piece.text for block in laid for piece in block.pieces), *labels, "…"),
         height=height,
         draw=draw,

@@ -133,7 +133,6 @@ def _sentences(
     result: Attribution, found: Realised, every: Drawn, left_out: int, share: float, least: float
 ) -> tuple[str, ...]:
     """What is drawn, and what is not."""
-    target = result.targets[found.row]
     value = f"{single(found.ribbons.value)} {_unit(result)}".rstrip()
     if found.player is not None:
         first = f"The most that “{label_of(result.players[found.player])}” alone can send: {value}."

@@ -9,6 +9,7 @@ import tiny
 import tiny_media as media
 from attnflow import explain
 from attnflow.capture import capture
+from attnflow.errors import CaptureError
 
 
 def pixels(*shape):
@@ -211,3 +212,64 @@ def test_encoders_and_decoders_of_two_senses(kind):
     np.testing.assert_allclose(result.total, 1, atol=1e-9)
     kinds = {player.kind for player in result.players}
     assert kinds == ({"special", "patch", "text"} if kind == "vision" else {"frame", "text"})
+
+
+def donut():
+    """A document reader: Swin in front, whose attention is in windows, and a decoder behind it."""
+    swin = transformers.DonutSwinConfig(
+        image_size=32, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[2, 4], window_size=4
+    )
+    bart = transformers.MBartConfig(
+        **_WRITES, encoder_layers=1, encoder_attention_heads=4, encoder_ffn_dim=37
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        config = transformers.VisionEncoderDecoderConfig.from_encoder_decoder_configs(swin, bart)
+        model = transformers.VisionEncoderDecoderModel(config=config)
+    model.generation_config.decoder_start_token_id, model.generation_config.pad_token_id = 5, 1
+    model.generation_config.eos_token_id = None
+    return model.eval()
+
+
+def test_an_encoder_of_windows():
+    """Refused; or its output is the input, which it says: places as the last stage has them."""
+    model, picture = donut(), pixels(1, 3, 32, 32)
+    with pytest.raises(CaptureError, match=r"its encoder attends in windows or blocks.*allow_partial=True"):
+        capture(model, inputs={"pixel_values": picture}, generate=3)
+    trace = capture(model, inputs={"pixel_values": picture}, generate=3, allow_partial=True)
+    assert trace.partial == ("encoder (DonutSwinModel)",)
+    assert trace.media[0].grid == (4, 4)
+    assert trace.media[0].size == (32, 32)
+    assert [token.text for token in trace.encoder_tokens[:5]] == [
+        *(f"patch 0,{n}" for n in range(4)),
+        "patch 1,0",
+    ]
+    result = explain(
+        model,
+        inputs={"pixel_values": picture},
+        generate=3,
+        allow_partial=True,
+        prefix="closed",
+        method="rollout",
+    )
+    np.testing.assert_allclose(result.total, 1, atol=1e-9)
+    assert any("Partial" in note for note in result.notes)
+
+
+def test_where_the_patches_of_an_encoder_of_windows_are():
+    """Each merged place is made of the patches under it, before any attention."""
+    model, picture = donut(), pixels(1, 3, 32, 32)
+    trace = capture(model, inputs={"pixel_values": picture}, generate=1, allow_partial=True)
+    merging = model.encoder.encoder.layers[0].downsample
+    kept = []
+    handle = merging.register_forward_hook(lambda module, args, output: kept.append(output))
+    embedded = torch.randn(1, 64, 16)
+    with torch.no_grad():
+        merging(embedded, (8, 8))
+        for row, column in [(0, 3), (2, 1)]:
+            other = embedded.clone()
+            other[0, (2 * row + 1) * 8 + 2 * column] += torch.linspace(-3, 5, 16)
+            merging(other, (8, 8))
+            (position,) = torch.nonzero((kept[-1] - kept[0]).abs().sum(-1)[0]).flatten().tolist()
+            assert trace.encoder_tokens[position].patch == (row, column)
+    handle.remove()

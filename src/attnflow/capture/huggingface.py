@@ -373,7 +373,7 @@ def _run_encoder_decoder(
     m = stacks.cross[0].shape[-2]
     laid, media = prompt.tokens, prompt.media
     if prompt.ids is None:
-        laid, media = place_positions(model, recorder, prompt, outputs, heard)
+        laid, media = place_positions(model, recorder, prompt, outputs, stacks.padded[0] or heard)
     source = _cropped(laid, prompt.keep)
     given = course.given
     if given is None and prompt.ids is not None and m == len(prompt.ids):

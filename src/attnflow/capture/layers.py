@@ -126,7 +126,14 @@ def encoder_decoder_stacks(
             f"{type(model).__name__}: found {len(encoder)} encoder and {len(rest)} decoder attention "
             "layers, expected some of each."
         )
-    n = encoder[0].kept.shape[-1] if sizes[0] is None else sizes[0]
+    blocked = any(report.shape for report in encoder)
+    if blocked and not allow_partial:
+        raise CaptureError(
+            f"{type(model).__name__}: its encoder attends in windows or blocks, which is no stack over one sequence; "
+            "expected one. allow_partial=True explains the decoder, with what the encoder makes of each place as input."
+        )
+    front = [report for report in rest if CROSS.search(report.name)] if blocked else encoder
+    n = (front or rest)[0].kept.shape[-1] if sizes[0] is None else sizes[0]
     m = rest[0].kept.shape[-2] if sizes[1] is None else sizes[1]
     cross: list[Report] = []
     own: list[Report] = []
@@ -138,7 +145,7 @@ def encoder_decoder_stacks(
             "cross-attention layers, "
             "expected one of each per decoder layer; models that merge the two cannot be captured."
         )
-    found = Crossed(tuple(encoder), tuple(own), tuple(cross))
+    found = Crossed(() if blocked else tuple(encoder), tuple(own), tuple(cross))
     return crossed_stacks(model, found, keep, (n, m), allow_partial)
 
 
@@ -149,7 +156,10 @@ def crossed_stacks(
     sizes: tuple[int, int],
     allow_partial: bool,
 ) -> Stacks:
-    """Arranges the layers of an encoder and its decoder; see `encoder_decoder_stacks`."""
+    """Arranges the layers of an encoder and its decoder; see `encoder_decoder_stacks`.
+
+    An encoder without layers here stands as one identity.
+    """
     n, m = sizes
     parts: dict[str, tuple[Matrix, ...]] = {}
     calls: dict[str, Calls] = {}
@@ -159,6 +169,12 @@ def crossed_stacks(
         ("decoder", found.decoder, (m, m), (keep[1], keep[1])),
         ("cross", found.cross, (m, n), (keep[1], keep[0])),
     ):
+        if not reports:
+            size = n if kept[0] is None else len(kept[0])
+            kind = type(model.get_encoder()).__name__
+            parts[name], calls[name] = (np.eye(size, dtype=np.float32),), (None,)
+            partial += (f"encoder ({kind})",)
+            continue
         cropped = [_cropped(model, report, shape, kept) for report in reports]
         parts[name], calls[name], missing = _complete(
             model, f"{name} attention", cropped, allow_partial and name == "encoder"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -103,12 +103,32 @@ def lay_patches(
         if order is not None:
             patches = tuple(patches[index] for index in order)
         return (*beside[0], *patches, *beside[1]), media
+    merged = _merged(model, convolutions, size)
+    if merged is not None:
+        conv, grid = merged
+        (medium,) = _slices(pixels, conv, look)
+        return grid_tokens(*grid, 0), (replace(medium, grid=grid),)
     picture = pixels.reshape(-1, *pixels.shape[-3:])[0] if pixels.ndim >= 3 else None
     shown = None if picture is None else thumbnail(picture, look.mean, look.std)
     extent = None if picture is None else (int(picture.shape[1]), int(picture.shape[2]))
     return tuple(Token(f"position {index}") for index in range(size)), (
         Medium("image", "image", None, extent, shown),
     )
+
+
+def _merged(
+    model: Any, convolutions: Sequence[Convolution], size: int
+) -> tuple[Convolution, tuple[int, int]] | None:
+    """The grid of a Swin, which merges patches two by two from stage to stage, row by row as before."""
+    if "swin" not in str(getattr(getattr(model.config, "encoder", model.config), "model_type", "")):
+        return None
+    for conv in convolutions:
+        if len(conv.after) == 4:
+            rows, columns = conv.after[2:]
+            for factor in (2, 4, 8, 16):
+                if rows % factor == columns % factor == 0 and rows * columns == size * factor**2:
+                    return conv, (rows // factor, columns // factor)
+    return None
 
 
 def around(model: Any, extra: int) -> tuple[tuple[Token, ...], tuple[Token, ...]] | None:

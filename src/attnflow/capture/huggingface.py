@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from attnflow.capture.among import lay_among, places_of_ids
 from attnflow.capture.arrangement import arranged, of_one_output
 from attnflow.capture.decisions import Ending, decide
 from attnflow.capture.generation import (
@@ -268,7 +269,14 @@ def _run_single(
         return _crossed(model, tokenizer, prompt, course, tensors, outputs, recorder, parts, allow_partial)
     count = None if ids is None else len(ids)
     reports = of_prediction(model, recorder.inside(), count)
-    prompt = replace(prompt, keep=kept_positions(model, prompt, reports[0].kept.shape[-1]))
+    longer = reports[0].kept.shape[-1]
+    tokens = prompt.tokens
+    if count is not None and longer > count and prompt.keep is None and not wish.continues:
+        places = places_of_ids(model, tensors, reports[0].name, count, longer)
+        tokens, ids, count = lay_among(tokens, places, longer), None, None
+    elif ids is None:
+        tokens = ()
+    prompt = replace(prompt, keep=kept_positions(model, prompt, longer))
     stacks = single_stack(model, reports, prompt.keep, count, allow_partial, decodes=reads_within_text(model))
     architecture: Architecture = "decoder" if stacks.decoder else "encoder"
     if architecture == "encoder" and wish.continues:
@@ -279,10 +287,10 @@ def _run_single(
     size = (stacks.encoder or stacks.decoder)[0].shape[-1]
     padded = stacks.padded[1] or stacks.padded[0] or size
     text, media = prompt.text, prompt.media
-    if ids is None:
+    if ids is None and not tokens:
         laid, media = place_positions(model, recorder, prompt, outputs, padded)
-        tokens: tuple[Token, ...] = _cropped(laid, prompt.keep)
-    else:
+        tokens = _cropped(laid, prompt.keep)
+    elif ids is not None:
         placed, media = place_within(model, recorder, prompt, prompt.tokens)
         tokens = _cropped(placed, prompt.keep)
         if len(ids) > course.prompt:
@@ -292,7 +300,7 @@ def _run_single(
             turn, role = prompt.answer or (None, None)
             tokens += tuple(replace(token, turn=turn, role=role) for token in more)
     if not wish.continues:
-        course = Course(course.given, size)
+        course = Course(ids, size)
     pooled = yield from _pooled(
         model, outputs, tensors, recorder, stacks, architecture, padded, ids, prompt.keep
     )

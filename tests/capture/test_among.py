@@ -51,7 +51,6 @@ def test_patches_behind_the_words():
 
 def test_words_that_cannot_be_told_are_refused():
     model = made("GitModel", "GitConfig", vision_config=VISION)
-    forward = model.get_input_embeddings().forward
-    model.get_input_embeddings().forward = lambda ids: forward(ids).flip(1)  # not in their order
+    model.embeddings.register_forward_hook(lambda module, args, out: out.flip(1))  # not in their order
     with pytest.raises(CaptureError, match="9 positions of 4 ids"):
         capture(model, inputs={"input_ids": torch.tensor([IDS]), "pixel_values": image()})

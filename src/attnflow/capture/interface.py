@@ -12,6 +12,7 @@ import contextlib
 import inspect
 import re
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,7 +69,7 @@ class Recorder:
     probed_at: int = -1
     #: Name of the module whose attention is explained; "" is the whole model.
     place: str = ""
-    _last: torch.Tensor | None = None
+    _last: weakref.ReferenceType[torch.Tensor] | None = None
 
     def inside(self) -> list[Report]:
         """The reports of what is explained."""
@@ -100,9 +101,11 @@ class Recorder:
             What the model shall go on with instead of its output, or None.
         """
         other = None
-        if self._last is mixture.weights:  # the same weights mix a second half of the values
+        if (
+            self._last is not None and self._last() is mixture.weights
+        ):  # the same weights mix a second half of the values
             return None
-        self._last = mixture.weights
+        self._last = weakref.ref(mixture.weights)  # no layer's weights are kept for it
         weights = mixture.arrange(mixture.weights)
         if len(self.reports) == self.probe:
             torch.set_grad_enabled(True)  # until the end of the pass
@@ -123,10 +126,6 @@ class Recorder:
             )
         )
         return other
-
-    def release(self) -> None:
-        """Lets go of the pass: its last weights are not held on."""
-        self._last = None
 
     @contextlib.contextmanager
     def within(self, tensors: dict[str, Any]) -> Iterator[None]:
@@ -150,7 +149,6 @@ def run_listening(model: torch.nn.Module, tensors: dict[str, Any], recorder: Rec
     mixing = Mixing(model, recorder.take)
     with torch.no_grad(), recorder.within(tensors), mixing.listening():
         outputs = forward(model, tensors)
-    recorder.release()
     check_mixed(model, mixing.unmixed)
     return outputs
 

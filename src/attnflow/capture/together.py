@@ -6,6 +6,7 @@ Rows do not depend on each other, so the gradient of the sum of one output per r
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -62,7 +63,7 @@ class Together:
         self._weights: list[tuple[torch.Tensor, Any]] = []
         self._handles: list[Any] = []
         self._inputs: dict[str, torch.Tensor] = {}
-        self._last: torch.Tensor | None = None
+        self._last: weakref.ReferenceType[torch.Tensor] | None = None
 
     # -- the pass --------------------------------------------------------------------------------------
 
@@ -96,13 +97,14 @@ class Together:
             with mixing.listening():
                 outputs = forward(self.model, self.padded.tensors)
             check_mixed(self.model, mixing.unmixed)
-            self._last = None
             return self._apart(outputs)
 
     def _take(self, take: Any, name: str, mixture: Mixture) -> torch.Tensor | None:
-        if self._last is mixture.weights:  # the same weights mix a second half of the values
+        if (
+            self._last is not None and self._last() is mixture.weights
+        ):  # the same weights mix a second half of the values
             return None
-        self._last = mixture.weights
+        self._last = weakref.ref(mixture.weights)  # no layer's weights are kept for it
         weights = mixture.arrange(mixture.weights)
         if weights.ndim != 4 or weights.shape[0] != len(self.rows):
             raise Apart(f"the attention of {name} has shape {list(weights.shape)}")
@@ -370,7 +372,6 @@ class Together:
     def _release(self) -> None:
         """Lets go of the pass."""
         self._names, self._weights, self._handles, self._inputs = [], [], [], {}
-        self._last = None
 
 
 def _nothing(number: int, name: str, mixture: Mixture, weights: torch.Tensor) -> None:

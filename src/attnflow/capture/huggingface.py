@@ -353,7 +353,9 @@ def _run_encoder_decoder(
     model: Any, tokenizer: Any, prompt: Prompt, wish: Wish, recorder: Recorder, allow_partial: bool
 ) -> Generator[Request, Any, _Pass]:
     """Runs an encoder-decoder."""
-    if not hasattr(decoder_of(model), "config"):  # a transducer's, which is recurrent
+    if not any(
+        "att" in type(part).__name__.lower() for part in decoder_of(model).modules()
+    ):  # a transducer's
         raise CaptureError(
             f"{type(model).__name__}: its decoder ({type(decoder_of(model)).__name__}) is no stack of attention; "
             "expected one. Its encoder can be captured by itself: pass model.get_encoder()."
@@ -374,10 +376,14 @@ def _run_encoder_decoder(
         raise InputError(
             f"{type(model).__name__} shifts its input into its decoder: pass inputs without padding."
         )
-    front = by_side(model, recorder.inside())[0]
+    reports = recorder.inside()
+    front = by_side(model, reports)[0]
+    if not front:  # the encoder stands beside what decodes
+        reports = recorder.reports
+        front = by_side(model, reports)[0]
     heard = front[0].kept.shape[-1] if front else 0
     prompt = replace(prompt, keep=kept_positions(model, prompt, heard))
-    stacks = encoder_decoder_stacks(model, recorder.inside(), (prompt.keep, kept), sizes, allow_partial)
+    stacks = encoder_decoder_stacks(model, reports, (prompt.keep, kept), sizes, allow_partial)
     m = stacks.cross[0].shape[-2]
     laid, media = prompt.tokens, prompt.media
     if prompt.ids is None:

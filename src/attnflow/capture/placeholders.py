@@ -53,9 +53,8 @@ class Inset:
 def placeholder_ids(model: Any, sense: str) -> set[int]:
     """Ids that stand for parts of pictures ("image") or sound ("audio")."""
     names = {"image": ("image", "video"), "audio": ("audio", "speech")}[sense]
-    found = {
-        getattr(model.config, f"{name}_token_{suffix}", None) for name in names for suffix in ("id", "index")
-    }
+    config = getattr(model, "config", None)
+    found = {getattr(config, f"{name}_token_{suffix}", None) for name in names for suffix in ("id", "index")}
     return {int(id) for id in found if isinstance(id, int)}
 
 

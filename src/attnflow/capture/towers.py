@@ -94,7 +94,7 @@ def language_part(model: Any) -> tuple[str, Any]:
         except (AttributeError, TypeError, ValueError):
             continue
         sensed = sensed or (isinstance(part, torch.nn.Module) and part is not model and id(part) in outer)
-    if not sensed and getattr(model.config, "vision_config", None) is None:
+    if not sensed and getattr(getattr(model, "config", None), "vision_config", None) is None:
         return "", model
     try:
         part = model.get_decoder()

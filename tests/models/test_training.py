@@ -29,6 +29,9 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+MUON = replace(SETTINGS, rate=5e-3, muon=5e-3, bfloat16=1)
+
+
 def run(settings=SETTINGS, task=logic_train.TASK):
     return training.Run(answering.build(TINY, task.vocabulary, settings.seed), settings, task.bits)
 
@@ -41,6 +44,17 @@ def weights(one):
     return {name: p.detach().clone() for name, p in one.learned.items()}
 
 
+def test_muon_takes_the_matrices_within_layers_and_learns():
+    one = run(MUON)
+    (group,) = one.optimisers["muon"][1].param_groups
+    names = {id(p): name for name, p in one.learned.items()}
+    found = {names[id(p)] for p in group["params"]}
+    assert found == {name for name, p in one.learned.items() if ".layers." in name and p.ndim == 2}
+    losses = [one.learn(batch(step)) for step in range(40)]
+    assert losses[-1]["answer"] < 0.8 * losses[0]["answer"]
+    assert set(run().optimisers) == {"adamw"}
+
+
 @pytest.mark.slow  # compiles the loops that draw the formulas
 @pytest.mark.parametrize("task", [logic_train.TASK, ltl_train.TASK])
 def test_a_run_learns_the_answer_and_the_bits(task):
@@ -50,11 +64,12 @@ def test_a_run_learns_the_answer_and_the_bits(task):
         assert losses[-1][name] < 0.8 * losses[0][name]
 
 
-def test_a_stopped_run_goes_on_as_if_it_had_not(tmp_path):
-    whole, first = run(), run()
+@pytest.mark.parametrize("settings", [SETTINGS, MUON])
+def test_a_stopped_run_goes_on_as_if_it_had_not(tmp_path, settings):
+    whole, first = run(settings), run(settings)
     whole.go(batch, tmp_path / "whole.pt", lambda: {"right": 0.5}, every=3, stop=9)
     first.go(batch, tmp_path / "cut.pt", dict, every=3, stop=6)
-    second = run()
+    second = run(settings)
     second.go(batch, tmp_path / "cut.pt", dict, every=3, stop=9)
     assert whole.step == second.step == 9
     for name, tensor in weights(whole).items():
@@ -111,8 +126,8 @@ def test_batches_ask_for_the_answer_and_its_end():
 
 
 def test_sizes_grow():
-    early = {answering.size(step, 7) for step in range(100)}
-    late = {answering.size(step, 7) for step in range(2000, 4000)}
+    early = {answering.size(step, 7, ltl_train.TASK) for step in range(100)}
+    late = {answering.size(step, 7, ltl_train.TASK) for step in range(2000, 4000)}
     assert early == {1, 2, 3, 4}
     assert late == set(range(1, 13))
 

@@ -90,11 +90,15 @@ class Task:
         vocabulary: the tokens.
         examples: maps size, count and seed to training examples.
         bits: how many bits each subformula settles.
+        steepness: formulas of n nodes are drawn in proportion to n to this power, ...
+        level: ... n above this counting as this.
     """
 
     vocabulary: Vocabulary
     examples: Callable[[int, int, int], Examples]
     bits: int
+    steepness: float = 1.5
+    level: int = 8
 
 
 def build(shape: Shape, vocabulary: Vocabulary, seed: int) -> PreTrainedModel:
@@ -137,12 +141,13 @@ def build(shape: Shape, vocabulary: Vocabulary, seed: int) -> PreTrainedModel:
     return MBartForConditionalGeneration(config)
 
 
-def size(step: int, seed: int) -> int:
+def size(step: int, seed: int, task: Task) -> int:
     """The number of nodes of the formulas of a step, larger ones more often; up to 4 at first, then up to 12.
 
     Args:
         step: from 0.
         seed: of the run.
+        task: how much more often.
 
     Returns:
         From 1 to 12.
@@ -150,7 +155,7 @@ def size(step: int, seed: int) -> int:
     rng = np.random.default_rng((seed, step))
     largest = min(LARGEST, 4 + int(9 * step / GROWTH))
     sizes = np.arange(1, largest + 1)
-    weights = np.minimum(sizes, 8.0) ** 1.5
+    weights = np.minimum(sizes, float(task.level)) ** task.steepness
     return int(rng.choice(sizes, p=weights / weights.sum()))
 
 
@@ -259,7 +264,7 @@ def train(
     kept = copy.deepcopy(run.model)
 
     def step_batch(step: int) -> training.Batch:
-        nodes = size(step, settings.seed)
+        nodes = size(step, settings.seed, task)
         return batch(task.examples(nodes, settings.batch, settings.seed * 1_000_003 + step), task.vocabulary)
 
     def measured() -> dict[str, float]:

@@ -27,6 +27,7 @@ from attnflow.files import write_whole
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
     from torch import Tensor
+    from torch.optim import Optimizer
     from transformers import PreTrainedModel
 
 log = logging.getLogger("attnflow.models")
@@ -46,6 +47,8 @@ class Settings:
     cooldown: float = 0.35  # of all steps: the last ones, in which the rate falls to zero
     average: float = 0.998  # of the moving average of the weights
     bits: float = 1.0  # weight of the loss on the bits of subformulas
+    muon: float = 0.0  # rate of Muon for the layers' matrices; 0: AdamW for all
+    bfloat16: int = 0  # 1: matrix products in bfloat16, where the processor has instructions for it
     threads: int = 1
 
 
@@ -81,11 +84,30 @@ class Run:
         if self.reader is not None:
             self.learned |= {f"reader.{name}": p for name, p in self.reader.named_parameters()}
         self.average = {name: p.detach().clone() for name, p in self.learned.items()}
-        groups = [
-            {"params": [p for p in self.learned.values() if p.ndim > 1], "weight_decay": settings.decay},
-            {"params": [p for p in self.learned.values() if p.ndim == 1], "weight_decay": 0.0},
+        self.optimisers = self._optimisers()
+
+    def _optimisers(self) -> dict[str, tuple[float, Optimizer]]:
+        """Optimisers and their rates by name: Muon for matrices within layers, AdamW for all else."""
+        import torch
+
+        settings = self.settings
+        inner = [
+            p for name, p in self.learned.items() if settings.muon and p.ndim == 2 and ".layers." in name
         ]
-        self.optimiser = torch.optim.AdamW(groups, lr=settings.rate, betas=(0.9, 0.98), fused=True)
+        taken = {id(p) for p in inner}
+        others = [p for p in self.learned.values() if id(p) not in taken]
+        groups = [
+            {"params": [p for p in others if p.ndim > 1], "weight_decay": settings.decay},
+            {"params": [p for p in others if p.ndim == 1], "weight_decay": 0.0},
+        ]
+        adam = torch.optim.AdamW(groups, lr=settings.rate, betas=(0.9, 0.98), fused=True)
+        made: dict[str, tuple[float, Optimizer]] = {"adamw": (settings.rate, adam)}
+        if inner:
+            muon = torch.optim.Muon(
+                inner, lr=settings.muon, weight_decay=settings.decay, adjust_lr_fn="match_rms_adamw"
+            )
+            made["muon"] = (settings.muon, muon)
+        return made
 
     def factor(self) -> float:
         """What the rate is multiplied by at the present step."""
@@ -105,21 +127,24 @@ class Run:
         import torch
         from torch.nn import functional
 
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.settings.rate * self.factor()
+        for rate, optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = rate * self.factor()
+            optimiser.zero_grad()
         self.model.train()
-        output = self.model(**batch.inputs, use_cache=False)
-        loss = functional.cross_entropy(output.logits.flatten(0, 1), batch.labels.flatten())
-        losses = {"answer": float(loss.detach())}
-        if self.reader is not None and batch.bits is not None and batch.known is not None:
-            read = self.reader(output.encoder_last_hidden_state[batch.known])
-            extra = functional.binary_cross_entropy_with_logits(read, batch.bits[batch.known])
-            losses["bits"] = float(extra.detach())
-            loss = loss + self.settings.bits * extra
-        self.optimiser.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bool(self.settings.bfloat16)):
+            output = self.model(**batch.inputs, use_cache=False)
+            loss = functional.cross_entropy(output.logits.float().flatten(0, 1), batch.labels.flatten())
+            losses = {"answer": float(loss.detach())}
+            if self.reader is not None and batch.bits is not None and batch.known is not None:
+                read = self.reader(output.encoder_last_hidden_state[batch.known]).float()
+                extra = functional.binary_cross_entropy_with_logits(read, batch.bits[batch.known])
+                losses["bits"] = float(extra.detach())
+                loss = loss + self.settings.bits * extra
         loss.backward()
         torch.nn.utils.clip_grad_norm_(list(self.learned.values()), 1.0)
-        self.optimiser.step()
+        for _, optimiser in self.optimisers.values():
+            optimiser.step()
         self.step += 1
         keep = min(self.settings.average, self.step / (self.step + 10))
         with torch.no_grad():
@@ -174,7 +199,7 @@ class Run:
             "cpu_seconds": self.cpu_seconds,
             "learned": {name: p.detach() for name, p in self.learned.items()},
             "average": self.average,
-            "optimiser": self.optimiser.state_dict(),
+            "optimisers": {name: each.state_dict() for name, (_, each) in self.optimisers.items()},
             "random": torch.get_rng_state(),
             "history": self.history,
         }
@@ -206,7 +231,8 @@ class Run:
                 parameter.copy_(state["learned"][name])
         self.step, self.cpu_seconds = state["step"], state["cpu_seconds"]
         self.average, self.history = state["average"], state["history"]
-        self.optimiser.load_state_dict(state["optimiser"])
+        for name, (_, optimiser) in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
         torch.set_rng_state(state["random"])
 
     def go(

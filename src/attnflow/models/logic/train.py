@@ -19,8 +19,8 @@ from attnflow.models.logic import formulas, language, measure
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-SHAPE = answering.Shape(encoder_layers=5, decoder_layers=2)
-SETTINGS = training.Settings(steps=5000, batch=256, bits=1.0)
+SHAPE = answering.Shape(encoder_layers=7, decoder_layers=2)
+SETTINGS = training.Settings(steps=11_000, batch=256, bits=1.0, muon=1e-3, bfloat16=1)
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -45,7 +45,7 @@ def examples(nodes: int, count: int, seed: int) -> answering.Examples:
     return answering.Examples(drawn.tokens, drawn.answers, bits, ~formulas.held_out(drawn.tables))
 
 
-TASK = answering.Task(formulas.VOCABULARY, examples, language.ROWS)
+TASK = answering.Task(formulas.VOCABULARY, examples, language.ROWS, steepness=2.0, level=12)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -418,7 +418,7 @@ class Attribution:
                 None: the highest-scoring.
             top: for "flow" and "bounds": rows at most, default 40.
             hide: for "flow": the weakest ribbons are left out up to this share of all flow, default 0.05.
-            special: for "tokens" and "matrix": shade special tokens too.
+            special: for "tokens" and "matrix": False dims special tokens, which then do not count for the scale.
             figsize: of a new figure, in inches.
             path: also write the figure to this file, by its ending SVG, PDF or PNG, with text as text.
 

@@ -30,6 +30,8 @@ class Shown:
         self.page.evaluate(
             "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
         )
+        if canvas.endswith(".base"):  # what lies outside the window is painted a moment later
+            self.page.wait_for_timeout(250)
         return self.root.locator(canvas).evaluate("(canvas) => canvas.toDataURL()")
 
     def active(self):

@@ -35,6 +35,29 @@ def explain(page, **choices):
     page.wait_for_url(re.compile("/r/"))
 
 
+def test_the_form_waits_for_the_models(visit, served):
+    held = []
+    page = visit("about:blank", allowed=served)
+    page.route("**/api/models", lambda route: held.append(route))
+    page.goto(served)
+    text = page.get_by_label("Text")
+    expect(text).to_be_disabled()
+    expect(page.get_by_role("button", name="Explain", exact=True)).to_be_disabled()
+    expect(page.locator("#model-hint")).to_contain_text("Asking the server")
+    expect(page.locator("#form")).to_have_attribute("aria-busy", "true")
+    held[0].continue_()
+    expect(text).to_be_enabled()
+    expect(page.get_by_role("button", name="Explain", exact=True)).to_be_enabled()
+
+
+def test_a_server_that_names_no_models_leaves_the_form_closed(visit, served):
+    page = visit("about:blank", allowed=served, forgive=("500",))
+    page.route("**/api/models", lambda route: route.fulfill(status=500, json={}))
+    page.goto(served)
+    expect(page.get_by_role("alert")).to_contain_text("answered 500")
+    expect(page.get_by_label("Text")).to_be_disabled()
+
+
 def test_text_to_result_to_permalink(app):
     page = app()
     page.get_by_label("Text").fill(SENTENCE)

@@ -110,11 +110,11 @@ def whiskers_on_demand(view):
 
 def special_tokens_dim(view):
     dim = view.tokens.get_by_label("Dim")
+    expect(view.token("[CLS]")).not_to_have_class(re.compile(r"\bdim\b"))
     dim.select_option("special")
     expect(view.token("[CLS]")).to_have_class(re.compile(r"\bdim\b"))
     dim.select_option("none")
     expect(view.token("[CLS]")).not_to_have_class(re.compile(r"\bdim\b"))
-    dim.select_option("special")
 
 
 def methods_switch(view):

@@ -87,8 +87,9 @@ def test_tokens_are_shaded_in_the_order_of_their_scores(style):
     found = shades(ax)
     apart = {j: sum(abs(a - b) for a, b in zip(shade, ground, strict=True)) for j, shade in found.items()}
     assert sorted(found, key=lambda j: (apart[j], j)) == sorted(found, key=lambda j: (result.scores[0, j], j))
-    assert set(range(len(result.players))) - set(found) == {0, 14}  # special tokens are dimmed, not shaded
-    assert set(shades(result.plot(special=True))) == set(range(len(result.players)))
+    assert set(found) == set(range(len(result.players)))
+    # Special tokens are dimmed on request.
+    assert set(found) - set(shades(result.plot(special=False))) == {0, 14}
 
 
 def test_every_token_is_written_once_in_reading_order():
@@ -222,9 +223,9 @@ def test_bounds_that_are_not_there_are_refused():
 
 def test_matrix_is_the_scores():
     result = results.encoder_decoder()
-    ax = result.plot("matrix", special=True)
+    ax = result.plot("matrix")
     np.testing.assert_allclose(ax.collections[0].get_array(), result.scores)
-    blank = result.plot("matrix").collections[0].get_array()
+    blank = result.plot("matrix", special=False).collections[0].get_array()
     quiet = [player.kind == "special" for player in result.players]
     assert (blank.mask == np.broadcast_to(quiet, result.scores.shape)).all()
     np.testing.assert_allclose(blank.compressed(), result.scores[:, ~np.array(quiet)].ravel())

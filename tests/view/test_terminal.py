@@ -215,7 +215,7 @@ def test_a_column_shares_its_digits():
         "0.123", "0.010", "<0.001", "0", ">-0.001",
     ]  # fmt: skip
     assert digits_for([1234.5])(1234.5) == "1,234"
-    assert digits_for([1.23e-9])(1.23e-9) == "1.23e-09"
+    assert digits_for([1.23e-9])(1.23e-9) == "1.23×10⁻⁹"
     assert digits_for([0.5], [0.04])(0.512345) == "0.512"
     assert digits_for([0.5], [0.2])(0.512345) == "0.51"
     assert digits_for([float("inf"), 1.0])(float("inf")) == "∞"

@@ -9,7 +9,7 @@ from test_fragment import Page
 from test_terminal import printed
 
 import results
-from attnflow.view.caption import amount, caption, ends, recipe, unit
+from attnflow.view.caption import amount, caption, ends, recipe, remarks, unit
 from attnflow.view.fragment import fragment
 from attnflow.view.numbers import single
 from attnflow.view.payload import payload
@@ -78,11 +78,11 @@ def test_signed_results_keep_both_hues_where_nothing_speaks_against():
 def test_numbers_of_any_size_stay_short(scale):
     result = results.signed(scale)
     out = printed(result, width=120)
-    assert single(2.58 * scale).split(".")[0] in out or "e" in single(2.58 * scale)
+    assert single(2.58 * scale).split(".")[0] in out or "×10" in single(2.58 * scale)
     assert max(len(word) for word in out.split() if "─" not in word) < 25
     assert max(len(line.rstrip()) for line in printed(result, width=60).splitlines()) <= 60
     (decimals,) = payload(result)["results"][0]["decimals"]
-    assert decimals == {1e-12: None, 1e-5: 7, 1.0: 2, 4e4: 0, 1e12: None}[scale]
+    assert decimals == {1e-12: None, 1e-5: None, 1.0: 2, 4e4: 0, 1e12: None}[scale]
 
 
 def test_scores_that_are_parts_of_1_stay_shares():
@@ -97,3 +97,10 @@ def test_a_difference_says_that_it_is_one():
     assert "unsigned" not in caption(apart)
     assert amount(apart, 0) == "Difference of the two totals v(N): 0."
     assert payload(apart)["results"][0]["ends"] == ["second", "first"]
+
+
+def test_a_standard_error_of_rounding_is_not_printed():
+    result = results.relevance()
+    noise = replace(result, estimated=True, samples=64, stderr=np.full_like(result.scores, 5.73e-18))
+    (said,) = [remark for remark in remarks(noise) if remark.startswith("Estimated")]
+    assert said == "Estimated from 64 sampled orders, every order giving the same."

@@ -1,6 +1,13 @@
 /** Canvases as sharp as the screen. */
 
-export function fit(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D {
+/** A range of heights of a picture. */
+export interface Span {
+  top: number;
+  bottom: number;
+}
+
+/** Makes a canvas `width` by `height` and clears it, or of one that is so already only `part`. */
+export function fit(canvas: HTMLCanvasElement, width: number, height: number, part: Span | null = null): CanvasRenderingContext2D {
   // A browser gives up on canvases beyond some size: larger pictures are less sharp rather than blank.
   const ratio = Math.min(window.devicePixelRatio || 1, 2, 16384 / Math.max(width, height, 1));
   const [w, h] = [Math.max(1, Math.round(width * ratio)), Math.max(1, Math.round(height * ratio))];
@@ -10,9 +17,18 @@ export function fit(canvas: HTMLCanvasElement, width: number, height: number): C
   canvas.style.height = `${height}px`;
   const context = canvas.getContext("2d")!;
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.clearRect(0, 0, width, height);
+  if (part) context.clearRect(0, part.top, width, part.bottom - part.top);
+  else context.clearRect(0, 0, width, height);
   return context;
 }
+
+/** What of a canvas is in the window, with some room around; null: all of it, or nearly. */
+export function inWindow(canvas: HTMLCanvasElement): Span | null {
+  const { top, bottom, height } = canvas.getBoundingClientRect();
+  const seen = { top: Math.max(0, -top - SLACK), bottom: Math.min(height, height - (bottom - window.innerHeight) + SLACK) };
+  return seen.bottom - seen.top > 0.8 * height ? null : seen;
+}
+const SLACK = 100;
 
 const measuring = (): CanvasRenderingContext2D => document.createElement("canvas").getContext("2d")!;
 let shared: CanvasRenderingContext2D | null = null;

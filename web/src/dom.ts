@@ -53,6 +53,19 @@ export function choice(
   };
 }
 
+/** Calls `work` when nobody has asked for it for a moment. */
+export function whenStill(work: () => void, milliseconds = 150): { ask(): void; stop(): void } {
+  let waiting = 0;
+  const stop = (): void => window.clearTimeout(waiting);
+  return {
+    ask: () => {
+      stop();
+      waiting = window.setTimeout(work, milliseconds);
+    },
+    stop,
+  };
+}
+
 /** Calls `work` once per frame at most, however often it is asked. */
 export function perFrame(work: () => void): { ask(): void; stop(): void } {
   let waiting = 0;

@@ -1,13 +1,13 @@
 /** The flow panel: layers as columns, tokens as rows, ribbons as wide as their flow. */
 import { scaleLog } from "d3-scale";
-import { fit, textWidth } from "./canvas.ts";
-import { check, choice, h, perFrame } from "./dom.ts";
+import { fit, inWindow, type Span, textWidth } from "./canvas.ts";
+import { check, choice, h, perFrame, whenStill } from "./dom.ts";
 import { facts, type Fact, spoken } from "./facts.ts";
 import { buildFlow, type Flow, isFixed, lit, shownGroups, stacksOf } from "./flowgraph.ts";
 import { FADED, legendShapes, ribbonShapes, topShapes } from "./flowpicture.ts";
-import { type Box, columnsThatFit, type Layout, layOut, NODE, type Ribbon } from "./layout.ts";
+import { type Box, columnsThatFit, type Layout, layOut, NODE, type Ribbon, type Space } from "./layout.ts";
 import { counted, percent, single } from "./numbers.ts";
-import type { FlowItem, Graph } from "./payload.ts";
+import type { FlowItem, Graph, Stack } from "./payload.ts";
 import { boxAt, boxBeside, ribbonAt } from "./pointing.ts";
 import { everyRow, joinRows, type Row } from "./rows.ts";
 import { savePng, saveSvg } from "./saving.ts";
@@ -15,6 +15,11 @@ import { paint, type Scene, type Shape } from "./scene.ts";
 import type { Colours } from "./theme.ts";
 import type { Tip } from "./tip.ts";
 import { fileName, type Panel, type State, type View } from "./view.ts";
+
+/** Whether any of a ribbon lies in a range of heights. */
+function reaches({ y0, y1, width, loop }: Ribbon, { top, bottom }: Span): boolean {
+  return loop !== null || (Math.max(y0, y1) + width >= top && Math.min(y0, y1) - width <= bottom);
+}
 
 /** Ribbons that are drawn until the reader asks for more. */
 const RIBBONS = 900;
@@ -96,7 +101,7 @@ export function flowPanel(view: View, tip: Tip): Panel {
     const items = held();
     graph = flows.graph;
     const own = items.find((found) => found.player !== null && found.player === view.state.player);
-    item = own ?? (items.some((found) => found === item) ? item : null) ?? bright(items) ?? items[0] ?? null;
+    item = own ?? (items.some((found) => found === item) ? item : null) ?? items[0] ?? null;
     note.textContent = item ? [flows.note, item.omitted].filter(Boolean).join(" ") : "";
     const has = item !== null && graph !== null;
     for (const part of [picture, controls, layerLine, legend, count]) part.hidden = !has;
@@ -115,11 +120,6 @@ export function flowPanel(view: View, tip: Tip): Panel {
           },
         ).element,
       );
-  }
-
-  /** The first flow of a player that is no special token, as these are dimmed. */
-  function bright(items: readonly FlowItem[]): FlowItem | undefined {
-    return items.find(({ player }) => player !== null && !payload.players[player]!.quiet);
   }
 
   function missesPlayer(): boolean {
@@ -146,22 +146,31 @@ export function flowPanel(view: View, tip: Tip): Panel {
     ];
   }
 
-  function space(): { width: number; label: number; end: number } {
+  function space(): Space {
     const { font } = view.colours;
-    const stacks = graph ? stacksOf(graph).length : 1;
-    const names = [...payload.players.map((player) => player.label), ...payload.sequences.flatMap((some) => some.tokens.map((token) => token.label))];
-    const widest = Math.max(...names.map((name) => textWidth(name, 13, font, 700)), 20);
-    const label = Math.min(widest + 14, width < 600 ? 92 / stacks + 18 : 170);
-    const end = Math.min(textWidth(view.target.name, 13, font, 600) + 18, width < 600 ? 96 : 150);
-    return { width, label: Math.max(label, 40), end: Math.max(end, 30) };
+    const narrow = width < 600;
+    const [first, second] = graph ? stacksOf(graph).map((stack) => widest(stack, font)) : [];
+    const end = textWidth(second === undefined ? view.target.name : `→ ${view.target.name}`, 13, font, 600) + 18;
+    return {
+      width,
+      label: Math.max(Math.min((first ?? 0) + 14, narrow ? 104 : 170), 40),
+      second: second === undefined ? 0 : Math.min(second + 16, narrow ? 64 : 170),
+      end: Math.max(Math.min(end, narrow ? (second === undefined ? 96 : 72) : 150), 30),
+    };
+  }
+
+  /** Width of the longest name of a stack's rows. */
+  function widest(stack: Stack, font: string): number {
+    const players = payload.players.filter((player) => player.nodes.some(([where]) => where === stack));
+    const tokens = payload.sequences.find((some) => some.stack === stack)?.tokens ?? [];
+    return [...players, ...tokens].reduce((most, { label }) => Math.max(most, textWidth(label, 13, font, 700)), 20);
   }
 
   /** Leaves out layers evenly until the rest fit, unless the reader has chosen. */
   function chooseLayers(): void {
     if (!graph || chosen) return;
-    const { label, end } = space();
     const groups = shownGroups(graph);
-    const most = columnsThatFit(width, label, end, stacksOf(graph).length);
+    const most = columnsThatFit(space(), stacksOf(graph).length);
     const free = groups.filter((group) => !isFixed(graph!, group));
     const room = Math.max(most - (groups.length - free.length), 0);
     const keep = new Set(
@@ -220,27 +229,28 @@ export function flowPanel(view: View, tip: Tip): Panel {
   /** Chooses the ribbons that are drawn, and says what is not. */
   function select(): void {
     if (!layout || !flow) return;
-    const parts = layout.ribbons.map((ribbon) => ribbon.flow / flow!.value).sort((a, b) => b - a);
+    const { ribbons } = layout; // largest first
+    const part = (ribbon: Ribbon): number => ribbon.flow / flow!.value;
     let least = threshold;
-    if (least === null) least = parts.length > RIBBONS ? parts[RIBBONS - 1]! : 0;
-    drawn = layout.ribbons.filter((ribbon) => ribbon.flow / flow!.value >= least);
+    if (least === null) least = ribbons.length > RIBBONS ? part(ribbons[RIBBONS - 1]!) : 0;
     // Wide ones first, so that none hides a narrower one; the residual stream below everything.
-    drawn.sort((a, b) => Number(b.same) - Number(a.same) || b.flow - a.flow);
+    const kept = ribbons.filter((ribbon) => part(ribbon) >= least);
+    drawn = [...kept.filter((ribbon) => ribbon.same), ...kept.filter((ribbon) => !ribbon.same)];
     slider.value = String(least > 0 ? LEAST(least) : 0);
     sliderText.textContent = least > 0 ? `${percent(least)} of the flow` : "nothing";
     slider.setAttribute("aria-valuetext", sliderText.textContent);
-    const left = layout.ribbons.length - drawn.length;
+    const left = ribbons.length - drawn.length;
     const joined = layout.rows.filter((row) => row.joined);
-    const parts2 = [
+    const said = [
       left === 0
         ? `All ${counted(drawn.length, "ribbon")} shown.`
-        : `${counted(drawn.length, "ribbon")} shown; ${counted(left, "ribbon")} below ${percent(least)} of the flow hidden, the largest with ${single(Math.max(...layout.ribbons.filter((ribbon) => ribbon.flow / flow!.value < least!).map((ribbon) => ribbon.flow)))}.`,
+        : `${counted(drawn.length, "ribbon")} shown; ${counted(left, "ribbon")} below ${percent(least)} of the flow hidden.`,
       hidden.size > 0 ? `${counted(hidden.size, "layer")} folded into the next.` : "",
       joined.length > 0
         ? `${counted(joined.reduce((sum, row) => sum + row.positions.length, 0), "token")} that carry little joined in ${counted(joined.length, "row")}.`
         : "",
     ];
-    count.textContent = parts2.filter(Boolean).join(" ");
+    count.textContent = said.filter(Boolean).join(" ");
     describe();
     legendItems();
     paintAll.ask();
@@ -373,20 +383,42 @@ export function flowPanel(view: View, tip: Tip): Panel {
   }
 
   let painted: readonly Ribbon[] | null = null; // the ribbons that stand on the lower canvas
+  let drawnFor: Layout | null = null; // and the layout that they are of
   let settled = false; // whether the upper canvas is as it should be
   const paintAll = perFrame(() => {
     if (!layout || !flow || picture.hidden) return;
     const from = view.colours;
     const { width: wide, height } = layout;
     if (painted !== drawn) {
-      paint(fit(base, wide, height), { width: wide, height, shapes: ribbonShapes(drawn, from) }, from.font);
+      // While the threshold moves only what is in the window is painted; the rest follows when it rests.
+      const seen = painted !== null && drawnFor === layout ? inWindow(base) : null;
+      paintRibbons(layout, from, seen);
       painted = drawn;
+      drawnFor = layout;
+      if (seen) paintRest.ask();
+      else paintRest.stop();
     }
     if (settled) return;
     settled = true;
     const parts = litParts();
     base.style.opacity = String(parts ? FADED : 1);
     paint(fit(top, wide, height), { width: wide, height, shapes: above(from, parts) }, from.font);
+  });
+  function paintRibbons(at: Layout, from: Colours, seen: Span | null): void {
+    const shown = seen ? drawn.filter((ribbon) => reaches(ribbon, seen)) : drawn;
+    const context = fit(base, at.width, at.height, seen);
+    context.save();
+    if (seen) {
+      context.beginPath();
+      context.rect(0, seen.top, at.width, seen.bottom - seen.top);
+      context.clip();
+    }
+    paint(context, { width: at.width, height: at.height, shapes: ribbonShapes(shown, from) }, from.font);
+    context.restore();
+  }
+
+  const paintRest = whenStill(() => {
+    if (layout && !picture.hidden) paintRibbons(layout, view.colours, null);
   });
   const draw = {
     /** Draws all but ribbons that have not changed. */
@@ -547,6 +579,7 @@ export function flowPanel(view: View, tip: Tip): Panel {
     destroy: () => {
       watch.disconnect();
       paintAll.stop();
+      paintRest.stop();
     },
   };
 }

@@ -69,7 +69,7 @@ export function topShapes(picture: Picture, emphasis: Emphasis, from: Colours): 
     const mine = row.player !== null && emphasis.players.has(row.player);
     const weight = mine ? 700 : 400;
     shapes.push({
-      kind: "text", x: label.x, y: label.y, text: shortened(row.label, label.space, label.size, from.font, weight), size: label.size, anchor: "end",
+      kind: "text", x: label.x, y: label.y, text: shortened(row.label, label.space, label.size, from.font, weight), size: label.size, anchor: label.anchor,
       fill: (row.quiet || !carrying.has(label.row)) && !mine ? from.soft : from.ink, weight, halo: from.ground,
     });
   }
@@ -91,14 +91,16 @@ function headings({ graph, layout }: Picture, from: Colours): Shape[] {
   });
 }
 
-/** The target's name beside its node; of a set, beside the node that takes most. */
+/** The target's name beside its node, or behind the name of its row; of a set, where most arrives. */
 function targetShapes({ graph, flow, layout: at, target }: Picture, from: Colours): Shape[] {
   const positions = new Set(target.positions);
   const ends = at.boxes.filter((box) => box.group === graph.final && box.nodes.some((n) => positions.has(flow.nodes[n]!.position)));
   if (ends.length === 0) return [];
   const best = ends.reduce((one, other) => (other.through > one.through ? other : one));
-  const x = best.x + NODE + 7 + (at.ribbons.some((ribbon) => ribbon.loop) ? 20 : 0);
-  const text = shortened(target.name, at.width - x - 2, 13, from.font, 600);
+  const own = at.labels.find((label) => label.row === best.row && label.anchor === "start");
+  const behind = own ? Math.min(textWidth(at.rows[own.row]!.label, own.size, from.font, 700), own.space) + 6 : 0;
+  const x = own ? own.x + behind : best.x + NODE + 7 + (at.ribbons.some((ribbon) => ribbon.loop) ? 20 : 0);
+  const text = shortened(own ? `→ ${target.name}` : target.name, at.width - x - 2, 13, from.font, 600);
   // Of many positions together the name stands in their middle, beside one line.
   const [top, bottom] = [Math.min(...ends.map((box) => box.y - box.height / 2)), Math.max(...ends.map((box) => box.y + box.height / 2))];
   const many = ends.length > 3;

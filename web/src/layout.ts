@@ -51,15 +51,27 @@ export interface Layout {
   columns: Column[];
   rows: Row[];
   boxes: Box[];
+  /** Those that carry most come first. */
   ribbons: Ribbon[];
-  /** Per row the height of its label, and the column it belongs to. */
-  labels: { row: number; x: number; y: number; space: number; size: number }[];
+  labels: Label[];
+}
+
+/** A row's name: left of its stack, or right of a decoder that stands beside its encoder. */
+export interface Label {
+  row: number;
+  /** The end of the text that is nearer to the ribbons. */
+  x: number;
+  y: number;
+  space: number;
+  size: number;
+  anchor: "start" | "end";
 }
 
 export interface Space {
   width: number;
-  /** Room for labels left of a stack, and for the target's name on the right. */
+  /** Room for the names left of the first stack, right of the second, and for the target's name behind these. */
   label: number;
+  second: number;
   end: number;
 }
 
@@ -69,6 +81,8 @@ const BOTTOM = 14;
 const GAP = 5;
 /** Height that loops may take below the rows. */
 const LOOPS = 64;
+/** Between encoder and decoder, where cross-attention bends. */
+const BETWEEN = 56;
 
 /** The row's pitch in pixels for a number of rows. */
 export function pitch(rows: number): number {
@@ -81,8 +95,9 @@ export function pitch(rows: number): number {
 }
 
 /** How many columns fit with enough room between them for ribbons to be followed. */
-export function columnsThatFit(width: number, label: number, end: number, stacks: number): number {
-  return Math.max(2 * stacks, Math.floor((width - stacks * label - end) / 48) + 1);
+export function columnsThatFit(space: Space, stacks: number): number {
+  const room = space.width - space.label - space.second - space.end - (stacks - 1) * BETWEEN;
+  return Math.max(2 * stacks, Math.floor(room / 48) + 1);
 }
 
 /** Lays out a flow. `rows` holds the rows of every stack; `groups` the groups to show, in order. */
@@ -92,15 +107,16 @@ export function layOut(graph: Graph, flow: Flow, rows: readonly Row[], groups: r
   const rowOf = new Map<string, number>();
   rows.forEach((row, index) => row.positions.forEach((position) => rowOf.set(`${row.stack}${position}`, index)));
 
-  // Columns: stacks side by side, each behind its own labels; loops come in between labels and inputs.
+  // Columns: stacks side by side, names outside, so that cross-attention runs from one to the other over no name.
+  // Loops come in between a decoder's names and its nodes.
   const lane = closed ? 26 : 0;
-  const used = stacks.length * (space.label + NODE) + space.end + lane * 2;
+  const used = space.label + space.second + space.end + stacks.length * NODE + lane * 2;
   const gaps = Math.max(groups.length - stacks.length, 1);
-  const step = Math.max((space.width - used - (stacks.length - 1) * 40) / gaps, 34);
+  const step = Math.max((space.width - used - (stacks.length - 1) * BETWEEN) / gaps, 34);
   const columns: Column[] = [];
-  let x = 0;
+  let x = space.label;
   stacks.forEach((stack, at) => {
-    x += space.label + (at > 0 ? 40 : 0) + (stack === "decoder" ? lane : 0);
+    x += (at > 0 ? BETWEEN : 0) + (stack === "decoder" ? lane : 0);
     groups
       .filter((group) => graph.groups[group]!.stack === stack)
       .forEach((group, index) => {
@@ -109,7 +125,7 @@ export function layOut(graph: Graph, flow: Flow, rows: readonly Row[], groups: r
       });
     x += NODE;
   });
-  const width = Math.max(space.width, x + lane + space.end);
+  const width = Math.max(space.width, x + lane + space.second + space.end);
 
   const boxes: Box[] = [];
   const boxOf = new Map<string, number>();
@@ -146,13 +162,17 @@ export function layOut(graph: Graph, flow: Flow, rows: readonly Row[], groups: r
   members.forEach((some, at) => {
     const own = heights(scale, some);
     const spare = (height - sum(own)) / Math.max(some.length, 1);
-    const column = columns.find((found) => found.stack === stacks[at] && found.layer === 0)!;
+    const first = columns.find((found) => found.stack === stacks[at] && found.layer === 0)!;
+    const beside =
+      at === 0
+        ? { x: first.x - (first.stack === "decoder" ? lane : 0) - 6, space: space.label - 10, anchor: "end" as const }
+        : { x: columns.at(-1)!.x + NODE + lane + 10, space: space.second - 12, anchor: "start" as const };
     const size = Math.max(Math.min(13, pitch(some.length) - 1), 8);
     let y = TOP;
     some.forEach((row, n) => {
       middle[row] = y + (own[n]! + spare) / 2;
       y += own[n]! + spare;
-      labels.push({ row, x: column.x - (column.stack === "decoder" ? lane : 0) - 6, y: middle[row], space: space.label - 10, size });
+      labels.push({ ...beside, row, y: middle[row], size });
     });
   });
   for (const box of boxes) {

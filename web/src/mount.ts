@@ -53,7 +53,7 @@ export function mount(element: HTMLElement, data: unknown, options: MountOptions
       result: clamp(options.result ?? 0, shown.results.length),
       target: clamp(options.target ?? 0, shown.targets.length),
       player: null,
-      dim: shown.players.some((player) => player.quiet) ? "special" : "none",
+      dim: "none",
       bounds: false,
     };
     const made = new View(shown, frame, status, state, ({ result, target, player }) => options.onSelect?.({ result, target, player }));

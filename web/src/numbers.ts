@@ -1,5 +1,7 @@
 /** Numbers as a reader wants them: few digits, the same for a whole column, never a false zero. */
 
+const RAISED: Record<string, string> = { "-": "⁻", ...Object.fromEntries([..."⁰¹²³⁴⁵⁶⁷⁸⁹"].map((sign, digit) => [String(digit), sign])) };
+
 const grouped = (value: number, decimals: number): string =>
   value.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
 
@@ -7,7 +9,8 @@ const grouped = (value: number, decimals: number): string =>
 export function digits(value: number, decimals: number | null): string {
   if (value === 0) return "0";
   if (decimals === null) {
-    return value.toExponential(2).replace(/e([+-])(\d)$/, "e$10$2");
+    const [digits, power] = value.toExponential(2).split("e");
+    return `${digits}×10${[...String(Number(power))].map((sign) => RAISED[sign]).join("")}`;
   }
   const text = grouped(value, decimals);
   if (Number(text.replaceAll(",", "")) === 0) {
@@ -21,7 +24,7 @@ export function digits(value: number, decimals: number | null): string {
 export function decimalsFor(largest: number): number | null {
   if (largest === 0) return 3;
   const size = Math.floor(Math.log10(Math.abs(largest)));
-  return size < -5 || size > 6 ? null : Math.max(2 - size, 0);
+  return size < -4 || size > 6 ? null : Math.max(2 - size, 0);
 }
 
 /** One number on its own: three significant digits, whole numbers without a point. */
@@ -34,10 +37,11 @@ export function single(value: number): string {
 /** A part of a whole as a percentage, never rounded to a false 0 or 100. */
 export function percent(part: number): string {
   const value = part * 100;
-  if (value > 0 && value < 0.1) return `${Number(value.toPrecision(1)).toFixed(Math.min(12, -Math.floor(Math.log10(value))))} %`;
-  if (value > 99.9 && value < 100 - 1e-6) return ">99.9 %";
-  if (value === 0 || value >= 100 - 1e-6) return `${Math.round(value)} %`;
-  return `${value < 10 ? value.toFixed(1) : value < 99 ? value.toFixed(0) : value.toFixed(1)} %`;
+  if (value > 0 && value < 0.001) return "<0.001%";
+  if (value > 0 && value < 0.1) return `${Number(value.toPrecision(1))}%`;
+  if (value > 99.9 && value < 100 - 1e-6) return ">99.9%";
+  if (value === 0 || value >= 100 - 1e-6) return `${Math.round(value)}%`;
+  return `${value < 10 ? value.toFixed(1) : value < 99 ? value.toFixed(0) : value.toFixed(1)}%`;
 }
 
 /** `1 token`, `2 tokens`, `1,200 tokens`. */

@@ -16,7 +16,10 @@ export function boxAt(graph: Graph, layout: Layout, x: number, y: number): numbe
     }
   });
   if (best !== null) return best;
-  const label = layout.labels.find((one) => x <= one.x + 4 && x > one.x - one.space && Math.abs(y - one.y) <= one.size / 2 + 1);
+  const label = layout.labels.find(({ anchor, size, space, ...one }) => {
+    const into = anchor === "end" ? one.x - x : x - one.x;
+    return into >= -4 && into < space && Math.abs(y - one.y) <= size / 2 + 1;
+  });
   const input = label ? layout.boxes.findIndex((box) => box.row === label.row && graph.groups[box.group]!.layer === 0) : -1;
   return input >= 0 ? input : null;
 }

@@ -21,10 +21,11 @@ test("numbers are short, and never a false zero", () => {
   assert.equal(digits(0.0004, 3), "<0.001");
   assert.equal(digits(-0.0004, 3), ">-0.001");
   assert.equal(digits(1234.5, 1), "1,234.5");
-  assert.equal(digits(1.5e-9, null), "1.50e-09");
-  assert.deepEqual([1234, 12.3, 0.0915, 1e-7, 0].map(decimalsFor), [0, 1, 4, null, 3]);
+  assert.equal(digits(1.5e-9, null), "1.50×10⁻⁹");
+  assert.equal(digits(-2.34e12, null), "-2.34×10¹²");
+  assert.deepEqual([1234, 12.3, 0.0915, 0.00012, 1.2e-5, 0].map(decimalsFor), [0, 1, 4, 6, null, 3]);
   assert.deepEqual([1, 0.0915, 12.345, -0].map(single), ["1", "0.0915", "12.3", "0"]);
-  assert.deepEqual([0, 1, 0.123, 0.00042, 0.9999].map(percent), ["0 %", "100 %", "12 %", "0.04 %", ">99.9 %"]);
+  assert.deepEqual([0, 1, 0.123, 0.00042, 0.9999].map(percent), ["0%", "100%", "12%", "0.04%", ">99.9%"]);
   assert.deepEqual([counted(1, "token"), counted(1200, "token")], ["1 token", "1,200 tokens"]);
 });
 
@@ -66,7 +67,7 @@ for (const size of [1, 3, 40, 128, 512])
     const { graph, item, payload } = fan(size);
     const flow = buildFlow(graph, item, new Set());
     const rows = everyRow(payload, "encoder", size);
-    const laid = layOut(graph, flow, rows, [0, 1, 2], { width: 900, label: 80, end: 90 });
+    const laid = layOut(graph, flow, rows, [0, 1, 2], { width: 900, label: 80, second: 0, end: 90 });
     for (const { group } of laid.columns) {
       const boxes = laid.boxes.filter((box) => box.group === group).sort((a, b) => a.y - b.y);
       boxes.forEach((box, n) => {
@@ -97,7 +98,7 @@ test("tokens that carry little are joined, none is lost, and what is asked for s
   assert.ok(joined.some((row) => !row.joined && row.positions[0] === 17));
   assert.ok(joined.some((row) => !row.joined && row.positions[0] === 199));
   assert.match(joined.find((row) => row.joined)!.label, /^\d+ more$/);
-  const laid = layOut(graph, flow, joined, [0, 1, 2], { width: 900, label: 80, end: 90 });
+  const laid = layOut(graph, flow, joined, [0, 1, 2], { width: 900, label: 80, second: 0, end: 90 });
   const sent = laid.boxes.filter((box) => box.group === 0).reduce((sum, box) => sum + box.through, 0);
   assert.ok(Math.abs(sent - 1) < 1e-9);
 });
@@ -108,9 +109,47 @@ test("words that hold several tokens are one row", () => {
 });
 
 test("narrow pictures get fewer columns", () => {
-  assert.ok(columnsThatFit(360, 80, 70, 1) < 7);
-  assert.ok(columnsThatFit(1200, 80, 70, 1) >= 13);
-  assert.equal(columnsThatFit(100, 80, 70, 2), 4);
+  const room = { label: 80, second: 0, end: 70 };
+  assert.ok(columnsThatFit({ ...room, width: 360 }, 1) < 7);
+  assert.ok(columnsThatFit({ ...room, width: 1200 }, 1) >= 13);
+  assert.equal(columnsThatFit({ ...room, width: 100 }, 2), 4);
+});
+
+test("names of a decoder beside its encoder stand where no ribbon runs", () => {
+  const graph: Graph = {
+    groups: [
+      { stack: "encoder", layer: 0, size: 2 },
+      { stack: "encoder", layer: 1, size: 2 },
+      { stack: "decoder", layer: 0, size: 2 },
+      { stack: "decoder", layer: 1, size: 2 },
+    ],
+    blocks: [
+      { source: 0, target: 1, layer: 1, kind: "attention" },
+      { source: 2, target: 3, layer: 2, kind: "attention" },
+      { source: 1, target: 3, layer: 3, kind: "cross" },
+      { source: 3, target: 2, layer: 0, kind: "closure" },
+    ],
+    final: 3,
+  };
+  const blocks: FlowItem["blocks"] = [
+    [[0, 1], [0, 1], [0.5, 0.3]],
+    [[0, 1], [0, 1], [0.2, 0.1]],
+    [[0, 1], [0, 1], [0.5, 0.3]],
+    [[0], [1], [0.1]],
+  ];
+  const item: FlowItem = { row: 0, player: null, value: 1, blocks, cut: [[], [], [], []], cut_at_target: 0, omitted: "" };
+  const payload = { players: [], sequences: [] } as unknown as Payload;
+  const rows = (["encoder", "decoder"] as const).flatMap((stack) => everyRow(payload, stack, 2));
+  const laid = layOut(graph, buildFlow(graph, item, new Set()), rows, [0, 1, 2, 3], { width: 900, label: 80, second: 70, end: 60 });
+  assert.equal(laid.labels.length, 4);
+  for (const { x, space, anchor } of laid.labels) {
+    const [left, right] = anchor === "end" ? [x - space, x] : [x, x + space];
+    assert.ok(left >= 0 && right <= laid.width);
+    for (const ribbon of laid.ribbons) {
+      if (ribbon.loop) for (const [at] of ribbon.loop) assert.ok(at <= left || at >= right);
+      else assert.ok(ribbon.x1 <= left || ribbon.x0 >= right);
+    }
+  }
 });
 
 test("a ribbon's middle runs from end to end", () => {

@@ -113,7 +113,9 @@ def capturing(
         asked = target_text is not None or "decoder_input_ids" in (inputs or {})
         generate = 0 if asked else own_generate(whole)
         wish = Wish(generate, target_text, generate_options, seed)
-    name = os.fspath(model) if isinstance(model, (str, os.PathLike)) else whole.name_or_path
+    # A model that was loaded from weights in memory is called "None" by transformers.
+    own = "" if whole.name_or_path in (None, "None") else whole.name_or_path
+    name = os.fspath(model) if isinstance(model, (str, os.PathLike)) else own
     loaded, tokenizer, prompt = prepare(whole, name, tokenizer, processor, given, trust_remote_code)
     prompt = replace(prompt, tensors={name: _usable(value) for name, value in prompt.tensors.items()})
     place, language = language_part(loaded)

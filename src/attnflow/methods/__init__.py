@@ -256,8 +256,8 @@ def _notes(rows: Sequence[_Row], method: str, decay: bool, mu: float | None) -> 
         share = float(np.median([row.saturated for row in rows]))
         if share > 0.5:
             notes.append(
-                f"{share:.0%} of the players' flows are limited by their own first-layer edges, so `flow` shows little "
-                "more than first-layer column sums here; `shapley` shares the target out among the players instead."
+                f"{share:.0%} of the players' flows are limited by their own first-layer edges, so method flow shows "
+                "little more than first-layer column sums here; shapley shares the target out among the players."
             )
     if mu is not None:
         notes.append(

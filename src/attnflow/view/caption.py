@@ -45,6 +45,8 @@ UNITS = {
     "logit per attention": "in logits per unit of attention",
     "capacity": "in the capacities' own units",
 }
+#: A standard error below this part of v(N) is rounding alone.
+ROUNDING = 1e-12
 #: Units that can be counted.
 AMOUNTS = frozenset({"logit"})
 
@@ -203,7 +205,7 @@ def efficiency(result: Attribution, row: int) -> str:
     """Returns whether the scores sum to v(N), or nothing where there is nothing to say."""
     value = float(result.total[row])
     gap = abs(float(result.scores[row].sum()) - value)
-    if result.method in SPLITS and gap <= 1e-3 * max(abs(value), 1e-300):
+    if result.method in (*SPLITS, "flow") and gap <= 1e-3 * max(abs(value), 1e-300):
         return "The scores sum to the total."
     return "The scores overlap and do not sum to the total." if result.method == "flow" else ""
 
@@ -294,6 +296,8 @@ def remarks(result: Attribution) -> Iterator[str]:
         if result.stderr is not None:
             largest = float(result.stderr.max(initial=0.0))
             error = f", standard errors up to {digits_for((largest,), significant=2)(largest)}"
+            if largest <= ROUNDING * float(np.abs(result.total).max(initial=0.0)):
+                error = ", every order giving the same"
         yield f"Estimated{orders}{error}."
     for note in result.notes:
         yield visible(note)

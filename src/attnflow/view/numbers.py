@@ -6,13 +6,15 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 @dataclass(frozen=True)
 class Digits:
     """How every number of one column is written.
 
     Attributes:
-        decimals: digits after the point; None for scientific notation with three significant digits.
+        decimals: digits after the point; None for a power of ten behind three significant digits.
     """
 
     decimals: int | None
@@ -26,7 +28,7 @@ class Digits:
         if value == 0:
             return "0"
         if self.decimals is None:
-            return f"{value:.2e}"
+            return scientific(value)
         text = f"{value:,.{self.decimals}f}"
         if float(text.replace(",", "")) == 0:
             least = f"{10.0**-self.decimals:.{self.decimals}f}"
@@ -52,13 +54,19 @@ def digits_for(values: Iterable[float], errors: Iterable[float] = (), *, signifi
     if largest == 0:
         return Digits(significant)
     size = math.floor(math.log10(largest))
-    if size < -5 or size > 6:
+    if size < -4 or size > 6:
         return Digits(None)
     decimals = significant - 1 - size
     error = max((abs(value) for value in errors if math.isfinite(value)), default=0.0)
     if error > 0:
         decimals = min(decimals, max(1 - math.floor(math.log10(error)), -size))
     return Digits(max(decimals, 0))
+
+
+def scientific(value: float, significant: int = 3) -> str:
+    """Returns `value` as a number from 1 to 10 times a power of ten: `3.18×10⁻⁵`."""
+    digits, power = f"{value:.{significant - 1}e}".split("e")
+    return f"{digits}×10{str(int(power)).translate(RAISED)}"
 
 
 def single(value: float) -> str:

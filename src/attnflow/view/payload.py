@@ -19,7 +19,7 @@ from attnflow.attribution import Attribution, Player, Target
 from attnflow.comparison import Comparison
 from attnflow.media import Medium
 from attnflow.view import caption, comparison_caption
-from attnflow.view.numbers import counted, digits_for
+from attnflow.view.numbers import counted, digits_for, scientific
 from attnflow.view.passage import blocks, has_two_stacks, label_of, place_of, reading_order, visible
 from attnflow.view.realised import flows
 from attnflow.view.shading import is_quiet
@@ -244,7 +244,7 @@ def provenance(result: Attribution) -> list[list[str]]:
     if result.samples is not None:
         facts["sampled orders"] = result.samples
     if result.error_bound:
-        facts["error bound"] = f"{result.error_bound:.1e}"
+        facts["error bound"] = scientific(result.error_bound, 2)
     for key, value in result.provenance.items():
         if isinstance(value, Mapping):
             facts[str(key)] = ", ".join(f"{name} {part}" for name, part in value.items())

@@ -17,6 +17,7 @@ export class Form {
   private picture = "";
 
   constructor(private readonly offer: ModelsView) {
+    if (offer.models.length === 0) throw new Error("This server offers no model.");
     const models = byId<HTMLSelectElement>("model");
     models.append(...offer.models.map((model) => new Option(model.name, model.name)));
     byId("methods").append(...chips("method", offer.methods, offer.defaults.method));
@@ -27,6 +28,8 @@ export class Form {
     byId("form").addEventListener("change", () => this.settle());
     this.listenForFiles();
     this.settle();
+    byId<HTMLFieldSetElement>("questions").disabled = false;
+    byId("form").removeAttribute("aria-busy");
   }
 
   get model(): ModelView {

@@ -119,9 +119,9 @@ byId("copy").addEventListener("click", () => {
 });
 addEventListener("popstate", () => void follow());
 void follow();
-ask<ModelsView>("/api/models").then(
-  (offer) => {
-    const ready = new Form(offer);
+ask<ModelsView>("/api/models")
+  .then((offer) => {
+    const ready = new Form(offer); // from here on the form can be used
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       if (running === null) void explain(ready);
@@ -129,6 +129,9 @@ ask<ModelsView>("/api/models").then(
     byId("text").addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
     });
-  },
-  (problem: Error) => fail(problem.message),
-);
+  })
+  .catch((problem: Error) => {
+    byId("model-hint").textContent = "The server's models are not known: load this page again.";
+    form.removeAttribute("aria-busy");
+    fail(problem.message);
+  });

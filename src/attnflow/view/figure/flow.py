@@ -32,6 +32,8 @@ MOST = 3000
 HIDE = 0.05
 #: Widest names at the left of a stack and at the right of the target, in points.
 NAME, GOAL = 104.0, 96.0
+#: Distance of decoder and encoder beyond that of two layers, in layers: cross-attention bends there.
+BETWEEN = 1.0
 #: Width of a layer in points, and of a node.
 LAYER, NODE = 34.0, 2.6
 #: Thinnest ribbon in points that is still seen.
@@ -162,8 +164,8 @@ def _draw(
     plan = _plan(sheet, network, every, key)
     _put_ribbons(sheet, plan, shown)
     _put_nodes(sheet, plan, shown)
-    _put_names(sheet, plan, result, every)
-    _put_goal(sheet, plan, network, found, every, goal, _unit(result))
+    names = _put_names(sheet, plan, result, every)
+    _put_goal(sheet, plan, found, every, goal, _unit(result), names)
     _put_layers(sheet, plan, network)
     _put_key(sheet, plan, key)
 
@@ -203,7 +205,7 @@ def _plan(sheet: Sheet, network: FlowNetwork, every: Drawn, key: Sequence[Entry]
         above = gaps[own] + scale * fed[own]
         ends = np.cumsum(height[own] + above)
         top[own] = head + ends - height[own] + (room - ends[-1]) / 2
-    return Plan(_columns(sheet, network), top, height, scale, load)
+    return Plan(_columns(sheet, network, every), top, height, scale, load)
 
 
 def _head(letters: Lettering, network: FlowNetwork) -> float:
@@ -211,8 +213,9 @@ def _head(letters: Lettering, network: FlowNetwork) -> float:
     return letters.size * SMALL * (3.0 if network.architecture == "encoder-decoder" else 1.9)
 
 
-def _columns(sheet: Sheet, network: FlowNetwork) -> NDArray[np.float64]:
+def _columns(sheet: Sheet, network: FlowNetwork, every: Drawn) -> NDArray[np.float64]:
     """The place of each group, in steps of one layer: middle nodes stand between two, the decoder apart."""
+    first, second = (_names_width(sheet, every, stack) for stack in ("encoder", "decoder"))
     steps = np.full(len(network.groups), np.nan)
     at, apart = 0.0, 0
     for number, group in enumerate(network.groups):
@@ -225,13 +228,12 @@ def _columns(sheet: Sheet, network: FlowNetwork) -> NDArray[np.float64]:
         elif group.layer > 0:
             at += 0.7 if group.stack == "decoder" and network.groups[number - 1].stack == "middle" else 1.0
         steps[number] = at
-    name = min(NAME, sheet.width * 0.22)
-    right = min(GOAL, sheet.width * 0.2)
-    left = sheet.width - name - right - (name if apart else 0.0)
-    x = name + steps * left / max(at, 1.0)
+    name = first if apart else max(first, second)
+    right = min(GOAL, sheet.width * 0.2) + (second + 6 if apart else 0.0)
     if apart:
-        x[apart:] += name
-    return x
+        steps[apart:] += BETWEEN
+        at += BETWEEN
+    return name + steps * (sheet.width - name - right) / max(at, 1.0)
 
 
 # -- ribbons -----------------------------------------------------------------------------------------------
@@ -380,41 +382,69 @@ def _put_nodes(sheet: Sheet, plan: Plan, shown: Ribbons) -> None:
     )
 
 
-def _put_names(sheet: Sheet, plan: Plan, result: Attribution, every: Drawn) -> None:
-    """Names the lanes at the left of their stack, with what each sends."""
+def _put_names(sheet: Sheet, plan: Plan, result: Attribution, every: Drawn) -> float:
+    """Names the lanes with what each sends: left of their stack, right of a decoder that stands beside its encoder.
+
+    Cross-attention runs from one stack to the other, and so over no name.
+
+    Returns:
+        Where the names at the right end, in points; without any, where the nodes of the last layer do.
+    """
     letters, palette = sheet.letters, sheet.palette
+    network = every.ribbons.network
     room = min(NAME, sheet.width * 0.22) - 6
     lowest = float(np.min(plan.height)) if len(every.lanes) else 1.0
     fit = min(1.0, lowest / (letters.size * 1.1))
     most = float(every.supply.max(initial=0.0))
     digits = digits_for([most])
-    # Cross-attention runs under the decoder's names.
-    veil = {"facecolor": palette.faded(0.0), "alpha": 0.75, "linewidth": 0, "pad": 1.0}
-    first = {
-        lane.stack: next(
-            x
-            for group, x in zip(every.ribbons.network.groups, plan.x, strict=True)
-            if group.stack == lane.stack and group.layer == 0
-        )
-        for lane in every.lanes
-    }
+    end = float(plan.x[network.final])
+    ends = {"left": float(np.nanmin(plan.x)) - 5, "right": end + 12 + _loops(plan, every)}
     for number, lane in enumerate(every.lanes):
-        x, y = float(first[lane.stack]) - 5, float(plan.middle[number])
+        y = float(plan.middle[number])
         sends = float(every.supply[number])
         amount = digits(sends) if sends >= 0.005 * most else ""
         wide = letters.width(amount, scale=SMALL * fit)
         empty = not plan.load[:, number].any()
         colour = palette.faded(0.45) if empty else palette.soft if lane.quiet else palette.ink
-        behind: dict[str, Any] = {"va": "center_baseline", "ha": "right", "zorder": 5, "bbox": veil}
-        sheet.write(x, y, amount, colour=palette.soft, scale=SMALL * fit, **behind)
         name = letters.fitting(sheet.letters.shown(lane.label), room - wide - 5, scale=fit)
-        sheet.write(x - (wide + 5 if amount else 0), y, name, colour=colour, scale=fit, **behind)
+        beside = lane.stack == "decoder" and network.architecture == "encoder-decoder"
+        x, way = (ends["right"], 1) if beside else (ends["left"], -1)
+        style: dict[str, Any] = {
+            "va": "center_baseline",
+            "ha": "left" if beside else "right",
+            "zorder": 5,
+        }
+        parts = [(name, colour, fit), (amount, palette.soft, SMALL * fit)]
+        for text, ink, scale in parts if beside else parts[::-1]:
+            sheet.write(x, y, text, colour=ink, scale=scale, **style)
+            x += way * (letters.width(text, scale=scale) * HINTED + 5 if text else 0)
+        end = max(end, x if beside else end)
+    return end
+
+
+def _names_width(sheet: Sheet, every: Drawn, stack: str) -> float:
+    """Room for the names of a stack's lanes and what each sends."""
+    letters = sheet.letters
+    digits = digits_for([float(every.supply.max(initial=0.0))])
+    widest = [
+        letters.width(letters.shown(lane.label)) + letters.width(digits(float(sent)), scale=SMALL)
+        for lane, sent in zip(every.lanes, every.supply, strict=True)
+        if lane.stack == stack
+    ]
+    return min(max(widest, default=0.0) * HINTED + 16, NAME, sheet.width * 0.22)
+
+
+def _loops(plan: Plan, every: Drawn) -> float:
+    """How far what runs back reaches beyond the last layer, in points."""
+    back = every.ribbons.flow[every.ribbons.kind == KINDS.index("closure")]
+    return 9 + float(back.max()) * plan.scale if len(back) else 0.0
 
 
 def _put_goal(
-    sheet: Sheet, plan: Plan, network: FlowNetwork, found: Realised, every: Drawn, goal: str, unit: str
+    sheet: Sheet, plan: Plan, found: Realised, every: Drawn, goal: str, unit: str, names: float
 ) -> None:
-    """Names what the flow decides, at the right of the target's nodes."""
+    """Names what the flow decides, at the right of the target's nodes, and of their names, which end at `names`."""
+    network = found.ribbons.network
     arriving = every.ribbons.target == network.final
     received = np.bincount(
         every.ribbons.head[arriving], every.ribbons.flow[arriving], minlength=len(every.lanes)
@@ -434,6 +464,7 @@ def _put_goal(
     )
     x = float(plan.x[network.final])
     room = min(GOAL, sheet.width * 0.2)
+    text = max(x, names) + 12
     fits = sheet.letters.fitting(sheet.letters.shown(goal), room - 12, bold=True)
     sheet.ax.scatter(
         np.full(int((weights > 0).sum()), x + 6.5),
@@ -444,13 +475,11 @@ def _put_goal(
         linewidths=0,
         zorder=5,
     )
-    sheet.write(x + 12, y, fits, bold=True, va="center_baseline", zorder=5)
+    sheet.write(text, y, fits, bold=True, va="center_baseline", zorder=5)
     below = y + sheet.letters.size * 1.25
     said = f"receives {single(found.ribbons.value)} {unit}".rstrip()
     for line in sheet.letters.wrapped(said, room - 12, scale=SMALL):
-        sheet.write(
-            x + 12, below, line, colour=sheet.palette.soft, scale=SMALL, va="center_baseline", zorder=5
-        )
+        sheet.write(text, below, line, colour=sheet.palette.soft, scale=SMALL, va="center_baseline", zorder=5)
         below += sheet.letters.size * LINE * SMALL
 
 

@@ -18,12 +18,12 @@ CELLS = 20_000
 ROW_NAME, COLUMN_NAME = 110.0, 90.0
 
 
-def matrix(result: Attribution, special: bool = False) -> Picture:
+def matrix(result: Attribution, special: bool = True) -> Picture:
     """Composes the heat map of all targets.
 
     Args:
         result: the result.
-        special: also shade special tokens, which else are left blank and do not count for the scale.
+        special: shade special tokens too; False leaves them blank, and they do not count for the scale.
     """
     rows = len(result.targets)
     columns = list(reading_order(result))

@@ -42,13 +42,13 @@ class Placed:
     width: float
 
 
-def tokens(result: Attribution, target: int | Sequence[int] | None = None, special: bool = False) -> Picture:
+def tokens(result: Attribution, target: int | Sequence[int] | None = None, special: bool = True) -> Picture:
     """Composes the running text of one target.
 
     Args:
         result: the result.
         target: which target, by position; the first if left out.
-        special: also shade special tokens, which else are dimmed and do not count for the scale.
+        special: shade special tokens too; False dims them, and they do not count for the scale.
     """
     row = row_of(result, target)
     laid = media.without(blocks(result, result.targets[row]), result)

@@ -245,6 +245,80 @@ def jupyter(tmp_path_factory, results):
         log.close()
 
 
+#: A notebook with the output of a result, and with its widget, which tells Python what is chosen.
+MARIMO = """import marimo
+
+app = marimo.App()
+
+
+@app.cell
+def _():
+    import attnflow
+
+    result = attnflow.Attribution.load("generated.json")
+    result
+    return (result,)
+
+
+@app.cell
+def _(result):
+    import marimo as mo
+
+    widget = mo.ui.anywidget(result.widget())
+    widget
+    return mo, widget
+
+
+@app.cell
+def _(mo, widget):
+    mo.md(f"chosen target: {widget.value['selection'].get('target')}")
+    return
+"""
+
+
+@pytest.fixture(scope="session")
+def marimo(tmp_path_factory, results):
+    """A marimo on loopback that runs one notebook; yields its address."""
+    try:
+        import marimo  # noqa: F401
+    except ModuleNotFoundError:
+        _lacking("marimo is not installed")
+    home = tmp_path_factory.mktemp("marimo")
+    (home / "notebook.py").write_text(MARIMO)
+    results["generated"].save(home / "generated.json", network=True)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home),
+        "MARIMO_SKIP_UPDATE_CHECK": "1",
+    }
+    command = [
+        *(sys.executable, "-m", "marimo", "run", "notebook.py", "--headless", "--no-token"),
+        *("--host", "127.0.0.1", "--port", str(port)),
+    ]
+    log = (home / "log").open("w")
+    process = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log)
+    try:
+        end = time.monotonic() + 60
+        while True:
+            assert process.poll() is None, (home / "log").read_text()[-2000:]
+            assert time.monotonic() < end, (home / "log").read_text()[-2000:]
+            try:
+                urlopen(f"{address}/health", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(15)
+        log.close()
+
+
 def _address(process, home):
     end = time.monotonic() + 60
     while time.monotonic() < end:

@@ -97,8 +97,8 @@ def test_the_widget_draws_again_and_goes(shown):
                 get: (name) => state[name],
                 set: (name, value) => { state[name] = value },
                 save_changes: () => {},
-                on: (names, run) => { for (const name of names.split(" ")) told[name] = run },
-                off: (names) => { for (const name of names.split(" ")) delete told[name] },
+                on: (name, run) => { told[name] = run },
+                off: (name) => { delete told[name] },
             };
             const place = document.querySelector("#place");
             const away = await widget.render({ model, el: place });

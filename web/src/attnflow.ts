@@ -1,7 +1,10 @@
-/** The entry: `mount(element, payload, options)`, and mounting by itself what a page holds. */
+/** The entry: `mount(element, payload, options)`; by default the widget; and mounting by itself what a page holds. */
+import { ground } from "./ground.ts";
 import { mount, type MountOptions } from "./mount.ts";
+import widget from "./widget.ts";
 
-export { mount, type MountOptions };
+export { ground, mount, type MountOptions };
+export default widget;
 
 // A page says what to show in `<script type="application/json" data-attnflow>`: each such element is
 // shown in the element before it, once, however often the bundle is loaded.

@@ -71,17 +71,12 @@ def widget(result: Attribution | Comparison, *, flow_count: int | None, theme: s
     return Widget(result, flow_count=flow_count, theme=theme)
 
 
-def source() -> str:
-    """Returns the start of a module that shows results in notebooks: the bundle as text, and what loads it."""
-    return f"const bundle = {_text(bundle())};\n{asset('notebook.js')}"
-
-
 def _live(result: Attribution | Comparison, fallback: str, flow_count: int) -> str:
     # The same output may be shown twice, so every place of this name is filled.
     name = f"attnflow-{uuid4().hex[:12]}"
     data = embedded(payload(result, flow_count=flow_count))
     script = (
-        f"{source()}\nconst {{ mount }} = await load(bundle);\n"
+        f"{_asset('notebook.js')}\nconst {{ ground, mount }} = await load({_text(bundle())});\n"
         f'for (const place of document.querySelectorAll(".{name}:empty")) '
         f"mount(place, {data}, {{ theme: ground(place) }});"
     )
@@ -99,6 +94,6 @@ def _text(text: str) -> str:
 
 
 @cache
-def asset(name: str) -> str:
+def _asset(name: str) -> str:
     """Returns a file of the folder `assets` as text."""
     return (resources.files("attnflow.view") / "assets" / name).read_text(encoding="utf-8").rstrip("\n")

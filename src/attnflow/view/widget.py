@@ -1,6 +1,6 @@
 """A result as a widget: the interactive view, and what the reader has selected, back in Python.
 
-Works wherever anywidget does: Jupyter, VS Code, Colab, marimo. Importing this module needs the extra `notebook`.
+Works wherever anywidget does; where it has been tried is said in `docs/view.md`. Importing this module needs the extra `notebook`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import traitlets
 
 from attnflow.attribution import Attribution
 from attnflow.comparison import Comparison
-from attnflow.view.notebook import asset, source
-from attnflow.view.page import plain
+from attnflow.view.page import bundle, plain
 from attnflow.view.payload import payload
 
 
@@ -27,7 +26,7 @@ class Widget(anywidget.AnyWidget):  # type: ignore[misc]
             something is chosen; watch it with `observe(callback, "selection")`.
     """
 
-    _esm = f"{source()}\n{asset('widget.js')}"
+    _esm = bundle()
     payload = traitlets.Dict().tag(sync=True)
     theme = traitlets.Enum(["auto", "light", "dark"], default_value="auto").tag(sync=True)
     selection = traitlets.Dict().tag(sync=True)

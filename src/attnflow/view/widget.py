@@ -1,6 +1,6 @@
 """A result as a widget: the interactive view, and what the reader has selected, back in Python.
 
-Works wherever anywidget does; `docs/view.md` says where it has been tried. Importing this module needs the extra `notebook`.
+Works wherever anywidget does; `docs/view.md` says where that was tried. Importing this needs the extra `notebook`.
 """
 
 from __future__ import annotations

@@ -95,6 +95,10 @@ def _warm() -> None:
     warnings.simplefilter("ignore")
     import numpy as np
     import torch
+
+    from benchmarks.support.packages import beside
+
+    beside()
     import transformers
     import transformers.modeling_utils
 

@@ -98,8 +98,8 @@ def build(kind: str, name: str) -> Any:
     Raises:
         ValueError: it is not tiny.
     """
-    config = tiny(kind)
     cls = find_class(kind, name)
+    config = _own_part(tiny(kind), cls)
     torch.manual_seed(1)
     for part in _configs(config):
         part._attn_implementation_internal = None
@@ -126,6 +126,13 @@ def build(kind: str, name: str) -> Any:
             elif not bool(parameter.isfinite().all()):
                 parameter.fill_(1.0)
     return model
+
+
+def _own_part(config: Any, cls: Any) -> Any:
+    """The part of a configuration that a class reads: the whole, or that of a model inside the model."""
+    if isinstance(config, cls.config_class):
+        return config
+    return next((part for part in _configs(config) if type(part) is cls.config_class), config)
 
 
 def _configs(config: Any) -> list[Any]:

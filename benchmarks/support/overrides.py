@@ -325,14 +325,17 @@ AS_IS = frozenset({
 #: Fields of the configuration of one model type as a whole; sub-configurations as nested mappings.
 OVERRIDES: dict[str, dict[str, Any]] = {
     "fast_vlm": {"vision_config": {"hidden_size": 64}},
-    "omdet-turbo": {"image_size": 64, "backbone_config": {"img_size": 64, "always_partition": True}},
+    "omdet-turbo": {
+        "image_size": 64,
+        "backbone_config": {"img_size": 64, "always_partition": True, "out_indices": [1, 2, 3]},
+    },
     "upernet": {"backbone_config": {**_RESNET_STAGES, "out_features": _STAGES}},
     "slanet": {"backbone_config": {"out_features": _LATER}},
     "pp_ocrv5_mobile_det": {"backbone_config": {"out_features": _LATER}},
     "pp_ocrv5_server_det": {**_INTRACLASS, "backbone_config": {"out_features": _STAGES}},
     "pp_ocrv6_medium_det": {**_INTRACLASS, "backbone_config": _HALVING},
     "pp_ocrv6_small_det": {
-        "backbone_config": {"out_features": _STAGES},
+        "backbone_config": _HALVING,
         "layer_list_out_channels": [96, 96, 192, 384],
     },
     "uvdoc": {"backbone_config": {"out_features": [f"stage{n}" for n in range(1, 7)]}},
@@ -376,6 +379,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
 NOT_TRIED: dict[str, str] = {
     "dinat": "needs natten, whose releases for this torch run on GPUs alone",
     "layoutlmv2": "needs detectron2, which is not on the package index",
+    "higgs_audio_v2_tokenizer": "needs torchaudio, whose last release on the package index is built for CUDA",
     "glm_image_vqmodel": "has no forward pass: it is called by its methods encode and decode",
     "gemma4_assistant": "drafts for another model, attends to that model's keys and does not run without them",
     "gemma4_unified_assistant": "drafts for another model, attends to that model's keys and does not run without them",

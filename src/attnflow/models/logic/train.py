@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 SHAPE = answering.Shape(encoder_layers=7, decoder_layers=2)
-SETTINGS = training.Settings(steps=11_000, batch=256, bits=1.0, muon=1e-3, bfloat16=1)
+SETTINGS = training.Settings(steps=3900, batch=256, bits=1.0, muon=1e-3, bfloat16=1)
 
 
 def tokenizer() -> PreTrainedTokenizerFast:

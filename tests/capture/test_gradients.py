@@ -383,6 +383,17 @@ def test_steps_need_ids():
         capture(tiny.build("bert-class"), inputs={"inputs_embeds": embeddings}, record="relevance", steps=2)
 
 
+@pytest.mark.parametrize("wanted", [False, True])
+def test_a_tensor_of_the_callers_is_left_alone(wanted):
+    embeddings = torch.randn(1, 5, 32, requires_grad=wanted)  # what llama's first layer is handed
+    before = embeddings.detach().clone()
+    trace = capture(tiny.build("llama"), inputs={"inputs_embeds": embeddings}, record="relevance")
+    assert trace.input_relevance["decoder"].any()
+    assert embeddings.requires_grad is wanted
+    assert embeddings.grad is None
+    assert torch.equal(embeddings, before)
+
+
 # -- circumstances ---------------------------------------------------------------------------------------
 
 

@@ -288,7 +288,9 @@ def _batch_of_one(name: str, value: Any, device: torch.device, one: bool = True)
         )
     if 0 in tensor.shape:
         raise InputError(f"inputs[{name!r}] is empty: found shape {list(tensor.shape)}.")
-    return tensor.to(device)
+    tensor = tensor.to(device)
+    # not the caller's own tensor: gradients are asked of it
+    return tensor.detach().clone() if tensor.is_floating_point() else tensor
 
 
 def _kept(name: str, mask: Any, size: int | None) -> tuple[int, ...] | None:

@@ -223,3 +223,32 @@ def test_a_scheme_that_gives_no_capacities(schemes, matrix):
     name = schemes("broken", matrix, False)
     with pytest.raises(InputError, match="'broken' must give finite, non-negative matrices"):
         capacities(trace_of(A), name)
+
+
+def test_a_function_that_says_what_it_is():
+    def squared(weights):
+        return weights**2
+
+    own = capacity.declared(squared, row_stochastic=False, residual=0.0)
+    found = capacities(trace_of(A), own)
+    assert found.encoder[0] == pytest.approx(A**2)
+    assert (found.scheme, found.unit, found.row_stochastic) == ("squared", "capacity", False)
+    halves = capacities(
+        trace_of(A), own, residual=0.5
+    )  # rows are divided by their sums, as the scheme's are not 1
+    assert halves.encoder[0].sum(axis=1) == pytest.approx(np.ones(3))
+    same = capacity.declared(lambda W: W, row_stochastic=True, residual=0.3, name="mine")
+    assert capacities(trace_of(A), same).encoder[0] == pytest.approx(0.7 * A + 0.3 * np.eye(3))
+
+
+def test_a_function_that_does_not_is_refused():
+    with pytest.raises(OptionError, match="declared"):
+        capacities(trace_of(A), lambda W: W)
+    with pytest.raises(OptionError, match="residual=2"):
+        capacity.declared(lambda W: W, row_stochastic=True, residual=2)
+    with pytest.raises(OptionError, match="expected a function"):
+        capacity.declared("attention", row_stochastic=True, residual=0.5)
+    with pytest.raises(OptionError, match="registered already"):
+        capacities(trace_of(A), capacity.declared(lambda W: W, row_stochastic=True, residual=0, name="norm"))
+    with pytest.raises(OptionError, match="Unknown capacity scheme"):
+        capacities(trace_of(A), ["attention"])

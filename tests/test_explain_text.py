@@ -7,12 +7,14 @@ import json
 import numpy as np
 import pytest
 
+import attnflow
 import tiny
 from attnflow import Attribution, explain
 from attnflow.capture import capture
 from attnflow.errors import InputError, OptionError
 from attnflow.methods import attribute
 from attnflow.network import FlowNetwork
+from attnflow.view import caption
 
 pytest.importorskip("torch")
 
@@ -227,3 +229,47 @@ def test_views_show_turns(chatter):
     console = Console(file=io.StringIO(), width=100)
     console.print(render(result))
     assert console.file.getvalue().count("\nuser") == 3 * len(result.targets)
+
+
+def test_capacities_of_ones_own(classifier):
+    """A declared function stands beside a named scheme, and its name goes into the file."""
+    squared = attnflow.capacity.declared(lambda W: W**2, row_stochastic=False, residual=0.0, name="squared")
+    named, own = explain(**classifier, text=TEXT, method="flow", capacity=["attention", squared])
+    trace = capture(**classifier, text=TEXT)
+    expected = attribute(
+        FlowNetwork.encoder(trace.records["attention"].encoder, tokens=trace.encoder_tokens),
+        method="flow",
+        targets=[0],
+    )
+    assert named.capacity == "attention"
+    assert own.capacity == own.to_dict()["capacity"] == "squared"
+    assert own.total[0] < expected.total[0]
+    with pytest.raises(OptionError, match="no effect on 'squared'"):
+        explain(**classifier, text=TEXT, capacity=squared, signed=True)
+    with pytest.raises(OptionError, match="declared"):
+        explain(**classifier, text=TEXT, capacity=lambda W: W)
+
+
+def test_options_that_would_change_nothing(classifier, writer):
+    with pytest.raises(OptionError, match="keeps every head apart"):
+        explain(**classifier, text=TEXT, heads="all")
+    with pytest.raises(OptionError, match="encoder-only network has none"):
+        explain(**classifier, text=TEXT, decay=True)
+    silent = "changes nothing here"
+    assert silent in " ".join(explain(**writer, text="A cat", prefix="closed").notes)
+    assert silent not in " ".join(explain(**writer, text="A cat", prefix="closed", generate=3).notes)
+
+
+@pytest.mark.parametrize("method", ["rollout", "attention"])
+def test_parts_beside_flow_in_logits(classifier, method):
+    """Scores are parts of 1; v(N) and the intervals stay in the unit of the capacities, and it is said."""
+    asked = {**classifier, "text": TEXT, "capacity": "relevance", "residual": 0.0}
+    result, flow = (explain(**asked, method=name) for name in (method, "flow"))
+    assert result.unit == "logit"
+    assert result.total == pytest.approx(flow.total)
+    assert "logit" in caption.amount(result, 0)
+    assert "logit" not in caption.caption(result)
+    assert "scores are parts of 1" in caption.bounds(result)
+    assert caption.bounds(flow) == caption.BOUNDS
+    with pytest.raises(OptionError, match="one axis cannot show both"):
+        result.plot("bounds")

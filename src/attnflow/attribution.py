@@ -97,7 +97,7 @@ class Attribution:
 
     Attributes:
         method: "flow", "shapley", "central", "rollout" or "attention".
-        scores: float64 `[targets, players]`, in `unit`.
+        scores: float64 `[targets, players]`, in `unit`; of methods "rollout" and "attention" parts of 1.
         total: float64 `[targets]`; v(N), the maximum flow from all players, whatever the method.
         players: one per column.
         targets: one per row.
@@ -113,7 +113,8 @@ class Attribution:
             "central"); None where scores are exact in integers.
         capacity: name of the capacity scheme, or None for a network built from arrays.
         residual: the residual weight, "open", or None if it is inside the caller's arrays.
-        unit: "share" (row-stochastic capacities, v(N) at most 1) or "capacity" (the scheme's own units).
+        unit: of total and bounds, and of the scores of every method that splits flow: "share" (row-stochastic
+            capacities, v(N) at most 1), "logit", "logit per attention", or "capacity" (the scheme's own units).
         layers: names of the network's layers, in the order `bottleneck` counts them.
         excluded: players taken out of the game.
         excluded_cost: float64 `[targets]`: the part of v(everyone) lost with them; None if none.

@@ -63,15 +63,66 @@ def register(scheme: Scheme) -> Scheme:
     return scheme
 
 
-def find(name: str) -> Scheme:
-    """Returns the scheme registered as `name`.
+def find(scheme: object) -> Scheme:
+    """Returns the scheme registered under a name, or the scheme itself if it is one.
 
     Raises:
-        OptionError: there is none; the message suggests the nearest.
+        OptionError: there is none of that name, and the message suggests the nearest; or a function that does not say
+            what its matrices are.
     """
-    if name not in SCHEMES:
-        raise unknown_name("capacity scheme", name, SCHEMES)
-    return SCHEMES[name]
+    if isinstance(scheme, Scheme):
+        if SCHEMES.get(scheme.name, scheme) is not scheme:
+            raise OptionError(
+                f"A capacity scheme called {scheme.name!r} is registered already, and this is another: rename it."
+            )
+        return scheme
+    if callable(scheme):
+        raise OptionError(
+            "A function alone does not say whether rows of its matrices sum to 1, nor what the residual weighs: pass "
+            "attnflow.capacity.declared(function, row_stochastic=..., residual=...)."
+        )
+    if scheme not in list(SCHEMES):
+        raise unknown_name("capacity scheme", scheme, SCHEMES)
+    return SCHEMES[str(scheme)]
+
+
+def declared(
+    matrix: Callable[[NDArray[Any]], NDArray[Any]],
+    *,
+    row_stochastic: bool,
+    residual: Residual,
+    record: str = "attention",
+    name: str | None = None,
+    unit: str | None = None,
+) -> Scheme:
+    """A capacity scheme from a function of one's own, for `capacity=`, without registering it.
+
+    Args:
+        matrix: from one layer's record `[queries, keys]` to non-negative matrices of the same shape.
+        row_stochastic: whether rows of these are meant to sum to 1.
+        residual: residual weight in [0, 1), or "open", unless the caller names another.
+        record: what `matrix` is handed: "attention", "norm", "relevance" (signed), or another record of a trace.
+        name: what results call it; None: the function's own name.
+        unit: of the matrices' entries; None: "share" for row-stochastic ones, else "capacity".
+
+    Returns:
+        The scheme.
+
+    Raises:
+        OptionError: no function, or a residual outside its range.
+    """
+    if not callable(matrix):
+        raise OptionError(f"Found {matrix!r}; expected a function from matrices to capacities.")
+    scheme = Scheme(
+        name=name or getattr(matrix, "__name__", type(matrix).__name__).strip("<>"),
+        record=record,
+        matrix=matrix,
+        row_stochastic=row_stochastic,
+        residual=residual,
+        unit=unit or ("share" if row_stochastic else "capacity"),
+        source="the caller's",
+    )
+    return replace(scheme, residual=_residual(scheme, residual))
 
 
 def _by_row(N: NDArray[Any]) -> NDArray[np.float64]:
@@ -174,7 +225,7 @@ class Capacities:
 
 def capacities(
     trace: Trace,
-    scheme: str = "attention",
+    scheme: str | Scheme = "attention",
     *,
     residual: Residual | None = None,
     heads: str | None = None,
@@ -190,7 +241,7 @@ def capacities(
 
     Args:
         trace: what the forward pass attended to.
-        scheme: name of a registered capacity scheme.
+        scheme: name of a registered capacity scheme, or a scheme, see `declared`.
         residual: r in [0, 1), "open", or None for the scheme's own default.
         heads: how the trace must have reduced its heads, or None to take it as it is. A trace with
             `heads="all"` can be reduced by "mean" (default) or "max" here.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from attnflow.attribution import Attribution
+from attnflow.capacity import Scheme, find
 from attnflow.capture.items import is_list, items_of
 from attnflow.comparison import Comparison
 from attnflow.errors import OptionError
@@ -30,7 +31,7 @@ def explain(
     processor: Any = None,
     inputs: Mapping[str, Any] | None = None,
     method: str | Sequence[str] | None = None,
-    capacity: str | Sequence[str] | None = None,
+    capacity: str | Scheme | Sequence[str | Scheme] | None = None,
     residual: float | str | None = None,
     signed: bool = False,
     steps: int = 1,
@@ -76,8 +77,8 @@ def explain(
         inputs: keyword tensors for the model instead of text.
         method: "shapley" (default), "flow", "rollout" or "attention"; a list of methods gives a
             Comparison on the same trace.
-        capacity: capacity scheme, default "attention"; "norm", "gradient", "attention-gradient", "relevance"; or a
-            list.
+        capacity: capacity scheme, default "attention"; "norm", "gradient", "attention-gradient", "relevance", or one
+            of your own, see `attnflow.capacity.declared`; or a list.
         residual: weight of the residual connection in [0, 1), "open", or None for the scheme's own.
         signed: for gradient capacities: what speaks for the output minus what speaks against it, both kept.
         steps: for gradient capacities: gradients averaged over this many points from a baseline to the input.
@@ -126,14 +127,18 @@ def explain(
         CaptureError: the model's attention cannot be captured.
         MissingExtraError: an optional dependency is not installed.
     """
-    from attnflow import capacity as schemes
     from attnflow import methods
 
+    if isinstance(heads, str) and heads == "all":
+        raise OptionError(
+            "heads='all' keeps every head apart, which only a trace can: choose 'mean', 'max' or head indices here, or "
+            "capture(heads='all') and build a network of each."
+        )
     names = _listed(method, DEFAULT_METHOD)
-    capacities = _listed(capacity, DEFAULT_CAPACITY)
+    capacities = [find(scheme) for scheme in _listed(capacity, DEFAULT_CAPACITY)]
     for name in names:
         methods.find(name)
-    records = [schemes.find(name).record for name in capacities]
+    records = [scheme.record for scheme in capacities]
     gradient = any(record in GRADIENT_RECORDS for record in records)
     question = {
         "output": output,
@@ -146,7 +151,7 @@ def explain(
     from attnflow.walk import solve
 
     several = not (method is None or isinstance(method, str)) or not (
-        capacity is None or isinstance(capacity, str)
+        capacity is None or isinstance(capacity, (str, Scheme))
     )
 
     def solved(traces: list[Trace], progress: Progress | None) -> Attribution | Comparison:
@@ -217,12 +222,14 @@ def explain(
     return solved(traces, progress)
 
 
-def _check_question(question: Mapping[str, Any], capacities: Sequence[str], methods: Sequence[str]) -> None:
+def _check_question(
+    question: Mapping[str, Any], capacities: Sequence[Scheme], methods: Sequence[str]
+) -> None:
     """Refuses questions about an output that a capacity scheme or method cannot answer."""
     from attnflow.walk import is_gradient
 
     asked = [name for name, value in question.items() if value is not None]
-    blind = [name for name in capacities if not is_gradient(name)]
+    blind = [scheme.name for scheme in capacities if not is_gradient(scheme)]
     if asked and blind:
         raise OptionError(
             f"{asked[0]}={question[asked[0]]!r} has no effect on {blind[0]!r} capacities, which are the same whatever "
@@ -234,12 +241,14 @@ def _check_question(question: Mapping[str, Any], capacities: Sequence[str], meth
         )
 
 
-def _listed(value: str | Sequence[str] | None, default: str) -> list[str]:
+def _listed(value: Any, default: str) -> list[Any]:
     if value is None:
         return [default]
-    if not isinstance(value, (str, Sequence)) or not all(isinstance(name, str) for name in value):
+    if isinstance(value, (str, Scheme)) or callable(value):
+        return [value]
+    if not isinstance(value, Sequence):
         raise OptionError(f"Found {value!r}; expected a name, or a list of names.")
-    names = [value] if isinstance(value, str) else list(value)
+    names = list(value)
     if not names:
         raise OptionError("An empty list names nothing to compute.")
     return names

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from attnflow.attribution import Player
-from attnflow.capacity import Residual, capacities, find
+from attnflow.capacity import Residual, Scheme, capacities, find
 from attnflow.errors import NetworkError, OptionError
 from attnflow.media import Medium
 from attnflow.trace import Decision, Token, Trace
@@ -364,7 +364,7 @@ class FlowNetwork:
     def from_trace(
         cls,
         trace: Trace,
-        capacity: str = "attention",
+        capacity: str | Scheme = "attention",
         residual: Residual | None = None,
         prefix: Prefix = "players",
         layers: tuple[int, int] | None = None,
@@ -375,7 +375,7 @@ class FlowNetwork:
 
         Args:
             trace: what the forward pass attended to.
-            capacity: name of a capacity scheme.
+            capacity: name of a capacity scheme, or a scheme, see `attnflow.capacity.declared`.
             residual: residual weight in [0, 1), "open", or None for the scheme's own default.
             prefix: "players" or "closed"; ignored without a decoder only if "players".
             layers: `(first, last)`, 1-based: use only these layers, so that players are the positions
@@ -390,7 +390,7 @@ class FlowNetwork:
         C = capacities(trace, capacity, residual=residual, heads=heads, opposing=opposing)
         if _closed(prefix) and find(capacity).opposing_record is not None:
             raise OptionError(
-                f"prefix='closed' with capacity {capacity!r}: one output's gradient says nothing about the earlier "
+                f"prefix='closed' with capacity {C.scheme!r}: one output's gradient says nothing about the earlier "
                 "decisions; use prefix='players', or attention capacities."
             )
         first, last = _span(trace, layers)
@@ -438,6 +438,10 @@ class FlowNetwork:
             notes.append(
                 f"Partial: {len(trace.partial)} layers without attention count as identity: "
                 f"{', '.join(trace.partial)}."
+            )
+        if _closed(prefix) and not any(token.generated for token in trace.decoder_tokens):
+            notes.append(
+                "prefix='closed' changes nothing here: no token that the model decided is read again."
             )
         names = built.layers
         if layers is not None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from attnflow import contrast, methods
 from attnflow.attribution import Attribution
-from attnflow.capacity import find
+from attnflow.capacity import Scheme, find
 from attnflow.errors import OptionError
 from attnflow.maxflow.compilation import compile_kernels
 from attnflow.network import FlowNetwork
@@ -26,7 +26,7 @@ Progress = Callable[[str, int, int | None], None]
 _OPPOSING = 1 << 32
 
 
-def is_gradient(scheme: str) -> bool:
+def is_gradient(scheme: str | Scheme) -> bool:
     """Whether a capacity scheme's matrices belong to one output each."""
     return find(scheme).record in GRADIENT_RECORDS
 
@@ -34,7 +34,7 @@ def is_gradient(scheme: str) -> bool:
 def solve(
     traces: Sequence[Trace],
     method: str,
-    scheme: str,
+    scheme: str | Scheme,
     *,
     signed: bool = False,
     target: Any = None,
@@ -48,7 +48,7 @@ def solve(
     Args:
         traces: one, or one per target from `capture_targets`.
         method: name of the method.
-        scheme: name of the capacity scheme.
+        scheme: the capacity scheme, or its name.
         signed: score what speaks for the output minus what speaks against it.
         target: as in `explain`; traces of gradients name their targets themselves.
         residual: as in `FlowNetwork.from_trace`.

@@ -29,6 +29,9 @@ __all__ = ["METHODS", "Method", "Outcome", "Problem", "attribute", "register"]
 
 METHODS: dict[str, Method] = {}
 
+#: From this part of saturated players on, flow says little of its target: docs/studies/saturation.md.
+SATURATED = 0.5
+
 
 def register(method: Method) -> Method:
     """Adds a method under its name, so that `method=name` finds it everywhere.
@@ -52,7 +55,7 @@ def find(name: str) -> Method:
     Raises:
         OptionError: there is none; the message suggests the nearest.
     """
-    if name not in METHODS:
+    if name not in list(METHODS):
         raise unknown_name("method", name, METHODS)
     return METHODS[name]
 
@@ -135,6 +138,10 @@ def attribute(
         raise OptionError(f"players={players!r}: expected a list of lists, one for each player.")
     if mu is not None and not chosen.barrier:
         raise OptionError(f"method={method!r} has no barrier: leave out mu, or use method='central'.")
+    if decay and network.architecture == "encoder":
+        raise OptionError(
+            "decay=True weighs decoder tokens by distance, and an encoder-only network has none: leave it out."
+        )
     groups, out = _groups(network, players, exclude)
     if not groups:
         raise OptionError("Every player is excluded: leave at least one in the game.")
@@ -180,7 +187,7 @@ def attribute(
         gap=None if None in gaps else np.array(gaps),
         capacity=network.capacity,
         residual=network.residual,
-        unit="share" if chosen.share else network.unit,
+        unit=network.unit,
         layers=network.layers,
         excluded=tuple(network.players[index] for index in out),
         excluded_cost=np.array([row.excluded_cost for row in rows]) if out else None,
@@ -244,20 +251,22 @@ def _weight_rounding(network: FlowNetwork, targets: Sequence[Target]) -> float:
 
 
 def _saturated(problem: Problem, single: NDArray[np.int64]) -> float:
-    """Part of the players that reach the target at all whose v({j}) is all that can leave their nodes."""
-    leaving = problem.solver.outgoing()
+    """Part of the players that reach the target whose v({j}) is all that can leave their nodes, or all of v(N)."""
+    limit = np.minimum(problem.solver.outgoing(), problem.grand)
     reaching = single > 0
-    return float((single[reaching] == leaving[reaching]).mean()) if reaching.any() else 0.0
+    # two are no ranking that could be the same elsewhere
+    return float((single[reaching] >= limit[reaching]).mean()) if reaching.sum() > 2 else 0.0
 
 
 def _notes(rows: Sequence[_Row], method: str, decay: bool, mu: float | None) -> list[str]:
     notes = []
     if method == "flow" and rows:
         share = float(np.median([row.saturated for row in rows]))
-        if share > 0.5:
+        if share > SATURATED:
             notes.append(
-                f"{share:.0%} of the players' flows are limited by their own first-layer edges, so method flow shows "
-                "little more than first-layer column sums here; shapley shares the target out among the players."
+                f"{share:.0%} of the players send all that leaves them in the first layer, or all that the target "
+                "takes: flow then ranks players much the same for every target. Relevance capacities with an open "
+                "residual tell targets apart."
             )
     if mu is not None:
         notes.append(

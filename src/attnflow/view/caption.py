@@ -59,6 +59,14 @@ BOUNDS = (
 )
 
 
+def bounds(result: Attribution) -> str:
+    """Returns what the columns of intervals say, and that they are in another unit than the scores where they are."""
+    if unit(result) == result.unit:
+        return BOUNDS
+    flows = UNITS.get(result.unit, f"in units of {visible(result.unit)}")
+    return f"{BOUNDS} Intervals are flow, {flows}; scores are parts of 1."
+
+
 def caption(result: Attribution) -> str:
     """Returns in one line what a score is and what it is not."""
     flow = FLOWS.get(result.capacity or "", "flow")

@@ -212,7 +212,10 @@ def _result(result: Attribution, name: str, flow_count: int | None, sharing: int
         "total": [float(f"{value:.6g}") for value in result.total],
         "decimals": [_decimals(result, row) for row in rows],
         "sentences": [[caption.total(result, row), *caption.warnings(result, row)] for row in rows],
-        "remarks": [*caption.remarks(result), *([caption.BOUNDS] if result.upper is not None else [])],
+        "remarks": [
+            *caption.remarks(result),
+            *([caption.bounds(result)] if result.upper is not None else []),
+        ],
         "estimated": result.estimated,
         "flows": flows(result, flow_count, sharing),
         "provenance": provenance(result),

@@ -185,7 +185,7 @@ class _Display:
         if self._one_total():
             remarks.insert(0, caption.total(result, 0))
         if self.bounds:
-            remarks.append(caption.BOUNDS)
+            remarks.append(caption.bounds(self.result))
         if remarks:
             yield Text()
         for remark in remarks:

@@ -46,6 +46,11 @@ def bounds(result: Attribution, target: int | Sequence[int] | None = None, top: 
         raise OptionError(
             f"This result has no bounds: {why}. Choose another kind of figure, or compute them."
         )
+    if caption.unit(result) != result.unit:
+        raise OptionError(
+            f"Scores of method {result.method!r} are parts of 1 and intervals are in {result.unit!r}, so that "
+            "one axis cannot show both: choose another kind of figure, or another method."
+        )
     shown = strongest(result, row, ROWS if top is None else top)
     two = has_two_stacks(result)
     names = [label_of(result.players[j]) for j in shown]

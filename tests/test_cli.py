@@ -85,7 +85,8 @@ def test_prints_the_result(calls):
     assert call == {
         "model": "minilm", "text": "A text.", "target": None, "method": None, "capacity": None, "residual": None,
         "heads": "mean", "players": "tokens", "exclude": (), "generate": None, "target_text": None, "prefix": "players",
-        "bounds": True, "samples": None, "stderr": None, "mu": None, "seed": 0, "threads": None, "trust_remote_code": False,
+        "bounds": True, "samples": None, "stderr": None, "mu": None, "seed": 0, "threads": None, "allow_partial": False,
+        "trust_remote_code": False,
     }  # fmt: skip
 
 
@@ -94,7 +95,7 @@ def test_every_option_arrives(calls):
         "explain", "./dir", "T", "--target", "-1", "--method", "flow", "--capacity", "attention", "--residual", "0.25",
         "--heads", "0,3", "--players", "words", "--exclude", "2", "--exclude", "the", "--generate", "3",
         "--target-text", "S", "--prefix", "closed", "--no-bounds", "--samples", "64", "--stderr", "0.05", "--seed", "7",
-        "--threads", "2", "--trust-remote-code",
+        "--threads", "2", "--allow-partial", "--trust-remote-code",
     )  # fmt: skip
     (call,) = calls
     call.pop("progress")
@@ -102,7 +103,7 @@ def test_every_option_arrives(calls):
         "model": "./dir", "text": "T", "target": -1, "method": "flow", "capacity": "attention", "residual": 0.25,
         "heads": [0, 3], "players": "words", "exclude": (2, "the"), "generate": 3, "target_text": "S",
         "prefix": "closed", "bounds": False, "samples": 64, "stderr": 0.05, "mu": None, "seed": 7, "threads": 2,
-        "trust_remote_code": True,
+        "allow_partial": True, "trust_remote_code": True,
     }  # fmt: skip
 
 

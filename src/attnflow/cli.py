@@ -413,6 +413,14 @@ def explain(
         int | None,
         typer.Option(min=1, metavar="N", help="Default: one per processor.", rich_help_panel=RUN),
     ] = None,
+    allow_partial: Annotated[
+        bool,
+        typer.Option(
+            "--allow-partial",
+            help="Let layers without attention count as identity; the result says so.",
+            rich_help_panel=RUN,
+        ),
+    ] = False,
     trust_remote_code: Annotated[
         bool,
         typer.Option(
@@ -471,6 +479,7 @@ def explain(
         "mu": mu,
         "seed": seed,
         "threads": threads,
+        "allow_partial": allow_partial,
         "trust_remote_code": trust_remote_code,
     }
     if sampling:
@@ -700,6 +709,7 @@ def _explain(
             "generate_options",
             "heads",
             "seed",
+            "allow_partial",
             "image",
             "audio",
             "processor",
@@ -830,17 +840,18 @@ def _is_installed(extra: str, package: str = "attnflow") -> bool:
 def _reporting(quiet: bool) -> Iterator[None]:
     """Turns refusals and interrupts into one line and an exit code, and warnings into one line each."""
     from attnflow.errors import AttnflowError
+    from attnflow.spoken import spoken
 
     def tell(message: Warning | str, *_: object, **__: object) -> None:
         if not quiet:
-            _say(f"warning: {message}")
+            _say(f"warning: {spoken(str(message))}")
 
     try:
         with warnings.catch_warnings():
             warnings.showwarning = tell
             yield
     except AttnflowError as error:
-        _say(str(error))
+        _say(spoken(str(error)))
         raise typer.Exit(1) from None
     except BaseException as error:
         if not _is_interrupt(error):

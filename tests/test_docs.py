@@ -17,7 +17,13 @@ PAGES = sorted((ROOT / "docs").rglob("*.md"))
 
 
 @pytest.mark.parametrize(
-    "page", ["docs/methods.md", "docs/media.md", pytest.param("docs/tutorial.md", marks=pytest.mark.slow)]
+    "page",
+    [
+        "docs/methods.md",
+        "docs/media.md",
+        "docs/api/extending.md",
+        pytest.param("docs/tutorial.md", marks=pytest.mark.slow),
+    ],
 )
 def test_examples(page):
     failed, tried = doctest.testfile(

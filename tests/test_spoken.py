@@ -22,6 +22,7 @@ from attnflow.spoken import OPTIONS, PYTHON, spoken
         ("output='good news': two tokens", "--output 'good news': two tokens"),
         ("steps=1: a line of one point", "--steps 1: a line of one point"),
         ("a file at ./steps=1 is as it is", "a file at ./steps=1 is as it is"),
+        ("or capture(heads='all') and build", "or capture(heads='all') and build"),
         ("nothing of the kind", "nothing of the kind"),
     ],
 )

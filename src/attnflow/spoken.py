@@ -41,7 +41,7 @@ OPTIONS = frozenset(
 PYTHON = frozenset({"inputs", "tokenizer"})
 
 _VALUE = r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|\([^)]*\)|\{[^}]*\}|[\w+-]+(?:\.\w+)*|"
-_ARGUMENT = re.compile(rf"(?<![\w./-])({'|'.join(sorted(OPTIONS | PYTHON))})=({_VALUE})")
+_ARGUMENT = re.compile(rf"(?<![\w./-])(?<!\w\()({'|'.join(sorted(OPTIONS | PYTHON))})=({_VALUE})")
 
 
 def spoken(message: str) -> str:

@@ -39,7 +39,7 @@ def test_is_the_walk_by_hand(classifier, scheme, method):
     assert result.total == again.total
     assert result.residual == ("open" if scheme == "relevance" else 0)
     unit = "logit per attention" if scheme == "gradient" else "logit"
-    assert result.unit == ("share" if method == "rollout" else unit)
+    assert result.unit == unit  # of the total and the bounds, also where scores are parts of 1
     assert result.targets[0].label == trace.decisions[0].label
     options = result.provenance["options"]
     assert (options["signed"], options["steps"], options["baseline"], options["output"]) == (

@@ -129,11 +129,12 @@ def explain(
     model: Annotated[
         str,
         typer.Argument(
-            help="A bundled model's name (see `attnflow models`), a local directory, or a hub id."
+            metavar="MODEL",
+            help="A bundled model's name (see `attnflow models`), a local directory, or a hub id.",
         ),
     ],
     text: Annotated[
-        str | None, typer.Argument(help="The input text; `-` reads it from standard input.")
+        str | None, typer.Argument(metavar="TEXT", help="The input text; `-` reads it from standard input.")
     ] = None,
     chat: Annotated[
         Path | None,

@@ -441,7 +441,7 @@ class FlowNetwork:
             )
         if _closed(prefix) and not any(token.generated for token in trace.decoder_tokens):
             notes.append(
-                "prefix='closed' changes nothing here: no token that the model decided is read again."
+                "A closed prefix changes nothing here: no token that the model decided is read again."
             )
         names = built.layers
         if layers is not None:

@@ -111,7 +111,7 @@ def _attributed(
     if methods.find(method).samples:
         options |= {"samples": samples, "stderr": stderr}
     elif samples is not None or stderr is not None:
-        raise OptionError(f"method={method!r} samples nothing: leave out samples and stderr.")
+        raise OptionError(f"method={method!r} samples nothing: leave out samples= and stderr=.")
     compile_kernels(progress, barrier=methods.find(method).barrier)
     result = methods.attribute(
         network,

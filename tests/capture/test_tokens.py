@@ -1,10 +1,13 @@
 """What a reader sees at each position."""
 
+import warnings
+
 import pytest
 
 import awkward
 import tiny
 from attnflow.capture import capture, load_model
+from attnflow.capture.inputs import VocabularyWarning
 from attnflow.capture.tokens import pieces
 from attnflow.errors import InputError
 from attnflow.network import FlowNetwork
@@ -150,3 +153,16 @@ def test_half_characters_are_refused(reader, text):
     if hasattr(model, "lm_head"):
         with pytest.raises(InputError, match="half a character"):
             capture(model, "the", tokenizer=tokenizer, target_text=text)
+
+
+def test_words_that_the_model_cannot_read_are_named():
+    tokenizer = tiny.wordpiece()
+    given = {"tokenizer": tokenizer, "model": tiny.build("bert-class")}
+    unread = "dog \u2603 dog"  # no piece of the vocabulary holds a snowman
+    with pytest.warns(VocabularyWarning, match=r"'\u2603'.* reads \[UNK\]"):
+        trace = capture(text=unread, **given)
+    assert tokenizer.unk_token_id in [token.id for token in trace.encoder_tokens]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", VocabularyWarning)
+        capture(text="the dog", **given)
+        capture(text="the [UNK]", **given)  # meant so

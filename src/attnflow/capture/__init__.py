@@ -110,6 +110,7 @@ def capture(
         MissingExtraError: torch, transformers or a bundled model's package is not installed.
 
     Warns:
+        VocabularyWarning: the text holds words that the model reads as one token for all unknown ones.
         PositionsWarning: the input is longer than anything a model without position tables was trained on.
     """
     options: dict[str, Any] = {

@@ -58,7 +58,7 @@ class Wish:
         if isinstance(self.generate, bool) or not isinstance(self.generate, int) or self.generate < 0:
             raise OptionError(f"generate={self.generate!r}: expected a number of tokens from 0 up.")
         if self.generate and self.target_text is not None:
-            raise OptionError("generate and target_text were both given: expected one of them.")
+            raise OptionError("generate= and target_text= were both given: expected one of them.")
         if self.target_text is not None and not isinstance(self.target_text, str):
             raise InputError(f"target_text: expected a string, found {type(self.target_text).__name__}.")
         if self.target_text is not None:

@@ -41,6 +41,10 @@ _OF_TEXT = {
 _POSITIONS = re.compile(r"(^|\.)(\w*pos(ition)?s?_?(emb\w*|enc\w*)|embed_positions|wpe|positions_embed)$")
 
 
+class VocabularyWarning(UserWarning):
+    """The text holds what the model's vocabulary does not."""
+
+
 class PositionsWarning(UserWarning):
     """The input is longer than anything the model was trained on, though its positions allow it."""
 
@@ -112,7 +116,30 @@ def from_text(model: Any, tokenizer: Any, text: Any) -> Prompt:
     tokens = tokens_of_text(tokenizer, text, encoding)
     if all(token.special for token in tokens):
         raise InputError(f"text {text!r} has no tokens but special ones: expected at least one word.")
+    _warn_unknown(tokenizer, tokens)
     return Prompt(_tensors(model, encoding), tuple(encoding["input_ids"]), tokens, text=text)
+
+
+def _warn_unknown(tokenizer: Any, tokens: Sequence[Token]) -> None:
+    """Says which parts of a text the model cannot read; their players are named by the text none the less.
+
+    Warns:
+        VocabularyWarning: there are some.
+    """
+    name, id = getattr(tokenizer, "unk_token", None), getattr(tokenizer, "unk_token_id", None)
+    if id is None:
+        return
+    unread = dict.fromkeys(
+        repr(token.text.strip()) for token in tokens if token.id == id and token.text.strip() != name
+    )
+    if unread:
+        more = " and more" if len(unread) > 8 else ""
+        warnings.warn(
+            f"Not in the model's vocabulary: {', '.join([*unread][:8])}{more}. The model "
+            f"reads {name} in place of each, so what a player of that name scores is not about the word.",
+            VocabularyWarning,
+            stacklevel=4,
+        )
 
 
 def _from_pair(model: Any, tokenizer: Any, first: str, second: str) -> Prompt:

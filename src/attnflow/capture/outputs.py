@@ -255,9 +255,8 @@ def _class(model: Any, text: str) -> int:
     found = found or [id for id, label in names.items() if label.casefold() == text.casefold()]
     if len(found) != 1:
         known = ", ".join(f"{id} {label!r}" for id, label in sorted(names.items())[:20])
-        raise OptionError(
-            f"output={text!r} names {len(found) or 'no'} classes, expected one of: {known or 'indices'}."
-        )
+        count = f"{len(found)} classes" if found else "no class"
+        raise OptionError(f"output={text!r} names {count}, expected one of: {known or 'indices'}.")
     return found[0]
 
 

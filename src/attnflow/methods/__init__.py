@@ -123,7 +123,7 @@ def attribute(
     """
     chosen = find(method)
     if not chosen.samples and (samples is not None or stderr is not None):
-        raise OptionError(f"method={method!r} samples nothing: leave out samples and stderr.")
+        raise OptionError(f"method={method!r} samples nothing: leave out samples= and stderr=.")
     if samples is not None and stderr is not None:
         raise OptionError("Give samples= or stderr=, not both.")
     lists: dict[str, Any] = {
@@ -137,7 +137,7 @@ def attribute(
     if any(isinstance(group, str) or not np.iterable(group) for group in lists["players"]):
         raise OptionError(f"players={players!r}: expected a list of lists, one for each player.")
     if mu is not None and not chosen.barrier:
-        raise OptionError(f"method={method!r} has no barrier: leave out mu, or use method='central'.")
+        raise OptionError(f"method={method!r} has no barrier: leave out mu=, or use method='central'.")
     if decay and network.architecture == "encoder":
         raise OptionError(
             "decay=True weighs decoder tokens by distance, and an encoder-only network has none: leave it out."

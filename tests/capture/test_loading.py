@@ -1,6 +1,7 @@
 """Models by name and directory."""
 
 import json
+import warnings
 
 import pytest
 import torch
@@ -92,10 +93,13 @@ def test_remote_code_is_refused(saved):
 
 @pytest.mark.parametrize("name", ["minlm", "nobody/nothing-at-all"])
 def test_unknown_name(name):
-    with pytest.raises(OptionError, match="minilm") as caught:
+    with warnings.catch_warnings(record=True) as said, pytest.raises(OptionError, match="minilm") as caught:
         load_model(name)
     assert "\n" not in str(caught.value)
+    before = [str(warning.message) for warning in said if "asking the hub" in str(warning.message)]
+    assert len(before) == (name == "minlm")  # said before the hub is waited for
     if name == "minlm":
+        assert "did you mean 'minilm'" in before[0]
         assert "did you mean 'minilm'" in str(caught.value)
 
 

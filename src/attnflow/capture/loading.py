@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,11 @@ def load_model(
         raise CaptureError(f"{name!r} is a file, expected the directory that save_pretrained wrote.")
     elif isinstance(model, os.PathLike) or name.startswith((".", "/", "~")):
         raise CaptureError(f"{name!r} does not exist, expected the directory of a model.")
+    elif near := difflib.get_close_matches(name, BUNDLED, n=1, cutoff=0.75):
+        # said before the hub is asked, which takes long where there is none
+        warnings.warn(
+            f"{name!r} is no bundled model (did you mean {near[0]!r}?): asking the hub for it.", stacklevel=3
+        )
     loaded = _from_pretrained(name, trust_remote_code)
     return loaded, _read_tokenizer(
         name if tokenizer is None else tokenizer, trust_remote_code, tokenizer is None

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from attnflow.models import BUNDLED
 from experiments.records import Record, collect
 from experiments.saturation import findings, grid
 from experiments.saturation.measures import ORDERS
-from experiments.saturation.systems import SYSTEMS, System, fresh
+from experiments.saturation.systems import SYSTEMS, System, digest, fresh
 
 SEED = 20_221
 
@@ -33,7 +32,7 @@ def measure(system: System, *, anew: bool) -> list[Record]:
             rows += grid.rows(raw, logits=system.logits, weights="fresh", orders=orders)
         return {"rows": rows}
 
-    settings = {"seed": SEED, "inputs": inputs, "bundled": system.name in BUNDLED}
+    settings = {"seed": SEED, "inputs": inputs, "weights": digest(model)}
     return collect("saturation", system.name, settings, map(str, range(len(inputs))), measured, fresh=anew)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -61,3 +62,12 @@ def fresh(model: Any, seed: int) -> Any:
     if hasattr(model, "generation_config"):
         made.generation_config = model.generation_config
     return made
+
+
+def digest(model: Any) -> str:
+    """Hash of a model's weights, so that records of other weights are told apart."""
+    found = hashlib.blake2b(digest_size=8)
+    for name, weights in sorted(model.state_dict().items()):
+        found.update(name.encode())
+        found.update(weights.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()

@@ -70,3 +70,15 @@ def test_draws_are_the_same_again():
     (first, *_), (again, *_) = (list(grid.drawn("6/16/1.0/0", seed=1)) for _ in range(2))
     assert first == again
     assert first["sender"] > 0
+
+
+def test_weights_are_told_apart():
+    torch = pytest.importorskip("torch")
+    from experiments.saturation.systems import digest
+
+    model = torch.nn.Linear(2, 2)
+    before = digest(model)
+    assert digest(model) == before
+    with torch.no_grad():
+        model.bias[0] += 1
+    assert digest(model) != before

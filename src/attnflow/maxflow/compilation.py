@@ -45,6 +45,7 @@ def compile_kernels(
     solver = Solver(FlowNetwork.encoder(np.ones((1, 1, 1))), 0)
     steps: list[Callable[[], object]] = [
         solver.grand,
+        solver.singles,
         solver.outgoing,
     ]
     if barrier:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.errors import NetworkError, OptionError, SolverError
-from attnflow.maxflow import kernels
+from attnflow.maxflow import kernels, streams
 from attnflow.maxflow.graph import INFINITE, LARGEST, Graph, to_units
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ class Solver:
         self._useful = kernels.towards(self._net, self.targets, np.nextafter(0.0, 1.0))
         self._rooms: SimpleQueue[kernels.Room] = SimpleQueue()
         self._records = 4 * self.graph.nodes + 1024
+        self._streams = streams.find(self)
+        self._desks: SimpleQueue[streams.Desk] = SimpleQueue()
 
     # -- values ----------------------------------------------------------------------------------------
 
@@ -117,9 +119,12 @@ class Solver:
         bottleneck = np.zeros(self.players, dtype=np.int64)
 
         def work(chosen: Ints) -> None:
-            each = np.arange(chosen.size + 1)
             found, where = np.zeros(chosen.size, dtype=np.int64), np.zeros(chosen.size, dtype=np.int64)
-            self._play(each, each, chosen, found, cuts=where)
+            if self._streams is None:
+                each = np.arange(chosen.size + 1)
+                self._play(each, each, chosen, found, cuts=where)
+            else:
+                self._play_single(share, chosen, found, cuts=where)
             if (where < 0).any():
                 raise SolverError(
                     f"The flow from player {chosen[where < 0][0]} alone differs from its minimum cut: a defect in "
@@ -127,6 +132,7 @@ class Solver:
                 )
             units[chosen], bottleneck[chosen] = found, where
 
+        share = 0 if self._streams is None else self.grand() // self._streams.size
         self._share(work, np.arange(self.players), "single players", progress)
         return units, bottleneck
 
@@ -140,9 +146,12 @@ class Solver:
         units = np.zeros(self.players, dtype=np.int64)
 
         def work(chosen: Ints) -> None:
-            each = np.arange(chosen.size + 1)
             found = np.zeros(chosen.size, dtype=np.int64)
-            self._play(each, each, chosen, found, limit=grand)
+            if self._streams is None:
+                each = np.arange(chosen.size + 1)
+                self._play(each, each, chosen, found, limit=grand)
+            else:
+                self._play_single(grand // self._streams.size, chosen, found, limit=grand)
             units[chosen] = found
 
         self._share(work, np.arange(self.players), "single players", progress)
@@ -317,6 +326,44 @@ class Solver:
         if read is not None:
             read(room)
         self._rooms.put(room)
+
+    def _play_single(
+        self, share: int, chosen: Ints, units: Ints, *, limit: int = INFINITE, cuts: Ints | None = None
+    ) -> None:
+        """Solves for single players over a shared base flow, see streams.play_single.
+
+        Args:
+            share: what each stream gives the base flow at first, in units.
+            chosen: players.
+            units: `[chosen]`, filled with v({j}).
+            limit: no value is larger.
+            cuts: `[chosen]`, filled with bottlenecks.
+        """
+        assert self._streams is not None
+        try:
+            desk = self._desks.get_nowait()
+        except Empty:
+            desk = streams.lay(self._streams, self.targets, self.demands, share, self._records)
+        first = 0
+        while first < chosen.size:
+            first = streams.play_single(
+                self._streams,
+                desk,
+                self.targets,
+                self.demands,
+                self._member_start,
+                self._members,
+                chosen,
+                first,
+                limit,
+                units,
+                -1 if cuts is None else len(self.network.layers),
+                np.zeros(0, dtype=np.int64) if cuts is None else cuts,
+            )
+            if first < chosen.size:
+                self._records = max(self._records, 4 * desk.records.shape[0])
+                desk = streams.lay(self._streams, self.targets, self.demands, share, self._records)
+        self._desks.put(desk)
 
     def _nodes_of(self, player: int) -> Ints:
         return self._members[self._member_start[player] : self._member_start[player + 1]]

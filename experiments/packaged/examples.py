@@ -38,7 +38,15 @@ def highest(result: Attribution) -> str:
 def minilm(loaded: Packaged) -> Any:
     """What a sentence's embedding, the mean of all positions, could draw on."""
     text = "A man is eating a piece of bread in the kitchen."
-    return attnflow.explain(loaded.model, text, tokenizer=loaded.tokenizer, players="words", target="mean")
+    return attnflow.explain(
+        loaded.model,
+        text,
+        tokenizer=loaded.tokenizer,
+        players="words",
+        target="mean",
+        capacity="attention",
+        method="shapley",
+    )
 
 
 def rxnmapper(loaded: Packaged) -> Any:

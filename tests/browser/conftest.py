@@ -128,6 +128,9 @@ def results():
         "picture": explain(
             tiny_media.build("vit"), image=tiny_media.picture(), processor=tiny_media.eye(), method="flow"
         ),
+        "long": explain(
+            **writer, text="the quick brown fox jumps over the lazy dog " * 19 + "the end", method="rollout"
+        ),
         "awkward": made.awkward(),
     }
 

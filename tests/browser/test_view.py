@@ -264,6 +264,24 @@ def test_markup_in_tokens_is_text(opened, place):
     assert not [url for url in view.page.watch.requests if url.endswith("/x")]
 
 
+def test_a_long_text_has_an_overview_that_leads_to_its_parts(opened):
+    view = opened("disk", "long", width=390)
+    note = view.tokens.locator(".overview .note")
+    expect(note).to_contain_text(re.compile(r"the box shows 1 to \d+\. .* joined in a cell"))
+    canvas = view.tokens.locator(".overview canvas")
+    box = canvas.bounding_box()
+    canvas.click(position={"x": box["width"] - 4, "y": 8})
+    count = view.tokens.locator(".token").count()
+    expect(note).to_contain_text(f" to {count}.")
+    expect(note).not_to_contain_text("shows 1 to")
+    with view.page.expect_download() as saved:
+        view.tokens.get_by_role("button", name="Save SVG").click()
+    picture = ElementTree.parse(saved.value.path()).getroot()
+    heights = [float(part.get("y")) for part in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert 0 <= min(heights) <= max(heights) <= float(picture.get("height")), "text is cut off"
+    assert "box shows" not in "".join(picture.itertext())
+
+
 def test_a_picture_is_shaded_by_patches(opened):
     view = opened("disk", "picture")
     canvas = view.tokens.locator("canvas").first

@@ -310,6 +310,15 @@ def test_an_encoder_decoder_has_two_panels_and_loops():
     names = {part.get_gid() for part in ax.collections}
     assert {"ribbons cross", "ribbons closure", "ribbons attention"} <= names
     assert {"encoder", "decoder", "cross-attention", "a generated token, fed back"} <= set(texts(ax))
+    ax.figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    for part in ax.collections:
+        if (part.get_gid() or "").startswith("ribbons"):
+            for path in part.get_paths():
+                line = ax.transData.transform_path(path).interpolated(40).vertices
+                assert not any(box.contains(*point) for box in boxes for point in line), (
+                    "a name lies on a ribbon"
+                )
 
 
 def test_words_are_lanes():

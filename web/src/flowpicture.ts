@@ -47,12 +47,14 @@ export function topShapes(picture: Picture, emphasis: Emphasis, from: Colours): 
   const { parts } = emphasis;
   const shapes: Shape[] = [];
   const touched = new Set<number>();
+  const bright: Ribbon[] = [];
   if (parts)
     for (const ribbon of layout.ribbons) {
       let amount = 0;
       for (const edge of ribbon.edges) amount += parts[edge]!;
       if (amount * layout.scale < 0.03) continue;
       touched.add(ribbon.from).add(ribbon.to);
+      bright.push(ribbon);
       shapes.push(shapeOf(ribbon, amount * layout.scale, ribbon.same ? from.soft : from.lit, ribbon.same ? 0.7 : 0.85));
     }
   layout.boxes.forEach((box, b) => {
@@ -62,7 +64,7 @@ export function topShapes(picture: Picture, emphasis: Emphasis, from: Colours): 
       ...(emphasis.boxes.has(b) ? { stroke: from.lit } : {}),
     });
   });
-  if (emphasis.cut && !parts) shapes.push(...cutShapes(layout, from));
+  if (emphasis.cut) shapes.push(...cutShapes(parts ? bright : layout.ribbons, from));
   const carrying = new Set(layout.boxes.map((box) => box.row));
   for (const label of layout.labels) {
     const row = layout.rows[label.row]!;
@@ -111,9 +113,9 @@ function targetShapes({ graph, flow, layout: at, target }: Picture, from: Colour
   return [...shapes, { kind: "text", x, y: many ? (top + bottom) / 2 : best.y, text, size: 13, anchor: "start", fill: from.ink, weight: 600, halo: from.ground }];
 }
 
-/** A tick across each ribbon that the minimum cut severs, and across no other. */
-function cutShapes(layout: Layout, from: Colours): Shape[] {
-  return layout.ribbons
+/** A tick across each of these ribbons that the minimum cut severs, and across no other. */
+function cutShapes(ribbons: readonly Ribbon[], from: Colours): Shape[] {
+  return ribbons
     .filter((ribbon) => ribbon.cut && !ribbon.loop)
     .map((ribbon): Shape => {
       const x = ribbon.kind === "cross" ? ribbon.x1 - 14 : (ribbon.x0 + ribbon.x1) / 2;

@@ -176,10 +176,10 @@ export function matrixPanel(view: View, tip: Tip): Panel {
         }
       });
     });
-    const columnStep = Math.ceil(13 / cell);
+    const columnStep = Math.ceil(15 / cell);
     const special = columns.findIndex((column) => column.includes(lit ?? view.state.player ?? -1));
     columns.forEach((column, c) => {
-      if (c !== special && (c % columnStep !== 0 || (special >= 0 && Math.abs(c - special) * cell < 13))) return;
+      if (c !== special && (c % columnStep !== 0 || (special >= 0 && Math.abs(c - special) * cell < 15))) return;
       const player = payload.players[c === special ? (lit ?? view.state.player)! : column[0]!]!;
       shapes.push({
         kind: "text", x: left + c * cell + cell / 2, y: top - 7, text: shortened(player.label, 84, 11, from.font), size: 11, angle: -55,

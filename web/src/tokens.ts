@@ -4,6 +4,7 @@ import { check, choice, h } from "./dom.ts";
 import { type Fact, facts, spoken } from "./facts.ts";
 import { type MediumView, mediumView } from "./media.ts";
 import { single } from "./numbers.ts";
+import { LONG, type Overview, overview } from "./overview.ts";
 import type { Result } from "./payload.ts";
 import { savePng, saveSvg } from "./saving.ts";
 import { moved, type Scene, type Shape } from "./scene.ts";
@@ -22,6 +23,7 @@ interface Strip {
   key: HTMLElement;
   tokens: HTMLElement[];
   media: MediumView[];
+  overview: Overview | null;
 }
 
 export function tokensPanel(view: View, tip: Tip): Panel {
@@ -44,7 +46,15 @@ export function tokensPanel(view: View, tip: Tip): Panel {
     controls.append(
       check("Bounds as whiskers", view.state.bounds, (on) => view.set({ bounds: on }), "The least and the largest share of every token, and its score."),
     );
-  const scene = (): Scene => picture(view, place, strips.flatMap((one) => one.media));
+  const scene = (): Scene => {
+    // All of the text, not what the box shows of it.
+    place.classList.add("whole");
+    try {
+      return picture(view, place, strips.flatMap((one) => one.media));
+    } finally {
+      place.classList.remove("whole");
+    }
+  };
   controls.append(
     h(
       "span",
@@ -87,8 +97,17 @@ export function tokensPanel(view: View, tip: Tip): Panel {
     const figures = media.map((one, at) =>
       h("figure", { class: payload.media[at]!.kind }, one.element, media.length > 1 ? h("figcaption", {}, payload.media[at]!.name) : null),
     );
-    const body = h("div", { class: "strip" }, h("div", { class: "head" }, name, key), figures.length > 0 && h("div", { class: "media" }, ...figures), blocks.length > 0 && passage);
-    const found: Strip = { index, result, element: body, key, tokens, media };
+    const shades = (): number[] => tokens.map((token) => shadeOf(token));
+    const whole = tokens.length > LONG ? overview(passage, tokens, shades, () => view.colours) : null;
+    const body = h(
+      "div",
+      { class: "strip" },
+      h("div", { class: "head" }, name, key),
+      figures.length > 0 && h("div", { class: "media" }, ...figures),
+      whole?.element,
+      blocks.length > 0 && passage,
+    );
+    const found: Strip = { index, result, element: body, key, tokens, media, overview: whole };
     passage.addEventListener("pointerover", (event) => hover(found, event));
     passage.addEventListener("pointerout", (event) => {
       if (!(event.relatedTarget instanceof Node && passage.contains(event.relatedTarget))) quiet();
@@ -178,6 +197,7 @@ export function tokensPanel(view: View, tip: Tip): Panel {
         whisker(token, one.result, row, j, reach);
       }
       for (const medium of one.media) medium.refresh();
+      one.overview?.refresh();
       legend(one, end, reach);
     }
   }
@@ -218,9 +238,17 @@ export function tokensPanel(view: View, tip: Tip): Panel {
     },
     repaint: () => shadeAll(),
     destroy: () => {
-      for (const one of strips) for (const medium of one.media) medium.destroy();
+      for (const one of strips) {
+        for (const medium of one.media) medium.destroy();
+        one.overview?.destroy();
+      }
     },
   };
+}
+
+/** The shade that a token has, from -1 to 1. */
+function shadeOf(token: HTMLElement): number {
+  return Number(token.style.getPropertyValue("--s")) * (token.classList.contains("against") ? -1 : 1);
 }
 
 /** The running text as it stands on the screen, as shapes. */
@@ -238,7 +266,7 @@ function picture(view: View, place: HTMLElement, media: readonly MediumView[]): 
     const css = getComputedStyle(node);
     if (node.classList.contains("word")) {
       const token = node.parentElement!;
-      const part = Number(token.style.getPropertyValue("--s")) * (token.classList.contains("against") ? -1 : 1);
+      const part = shadeOf(token);
       for (const box of node.getClientRects())
         if (part !== 0)
           shapes.push({ kind: "rect", x: box.left - area.left, y: box.top - area.top, width: box.width, height: box.height, radius: 3, fill: shade(part, from) });

@@ -5,6 +5,7 @@ import { columnsThatFit, layOut } from "../src/layout.ts";
 import { runs } from "../src/matrix.ts";
 import { ticks, zones } from "../src/media.ts";
 import { counted, decimalsFor, digits, percent, single } from "../src/numbers.ts";
+import { strongest } from "../src/overview.ts";
 import { checked, type FlowItem, FORMAT, type Graph, type Payload, type Player, type Result } from "../src/payload.ts";
 import { everyRow, joinRows } from "../src/rows.ts";
 import { escaped, heightAt, toSvg } from "../src/scene.ts";
@@ -164,6 +165,11 @@ test("long axes are split into even runs that hold everything", () => {
   assert.deepEqual(split.flat(), [...Array(10).keys()]);
   assert.equal(split.length, 3);
   assert.deepEqual(runs([1, 2], 5), [[1], [2]]);
+});
+
+test("an overview keeps the strongest shade of each run, whichever way it speaks", () => {
+  assert.deepEqual(strongest([0.1, -0.9, 0.3, 0, 0.2], runs([0, 1, 2, 3, 4], 2)), [-0.9, 0.3]);
+  assert.deepEqual(strongest([0, 0], [[0], [1]]), [0, 0]);
 });
 
 test("patches and stretches of time stand where they are", () => {

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from attnflow.attribution import Attribution, Player, Target
 from attnflow.comparison import Comparison
 from attnflow.media import Medium
 from attnflow.view import caption, comparison_caption
-from attnflow.view.numbers import counted, digits_for, scientific
+from attnflow.view.numbers import counted, digits_for, scientific, single
 from attnflow.view.passage import blocks, has_two_stacks, label_of, place_of, reading_order, visible
 from attnflow.view.realised import flows
 from attnflow.view.shading import is_quiet
@@ -248,12 +249,25 @@ def provenance(result: Attribution) -> list[list[str]]:
         facts["sampled orders"] = result.samples
     if result.error_bound:
         facts["error bound"] = scientific(result.error_bound, 2)
-    for key, value in result.provenance.items():
-        if isinstance(value, Mapping):
-            facts[str(key)] = ", ".join(f"{name} {part}" for name, part in value.items())
-        else:
-            facts[str(key)] = value
-    return [[visible(key), visible(str(value)[:500])] for key, value in facts.items()]
+    facts.update(result.provenance)
+    return [
+        [visible(str(key).replace("_", " ")), visible(_told(value)[:500])]
+        for key, value in facts.items()
+        if value is not None
+    ]
+
+
+def _told(value: object) -> str:
+    """A fact as a reader wants it: numbers with few digits, nothing of what was not asked."""
+    if isinstance(value, Mapping):
+        return ", ".join(
+            f"{str(name).replace('_', ' ')} {_told(part)}" for name, part in value.items() if part is not None
+        )
+    if isinstance(value, (list, tuple)):
+        return ("; " if any(isinstance(part, Mapping) for part in value) else ", ").join(map(_told, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return single(value) if isinstance(value, float) and isfinite(value) else str(value)
 
 
 # -- several results ---------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def calls(monkeypatch):
         return Trace.from_arrays(encoder=[[[1 / 6] * 6] * 6], tokens=tokens)
 
     module = types.ModuleType("attnflow.explain")
-    module.explain, module.DEFAULT_CAPACITY = explain, "attention"
+    module.explain = explain
     rooms = types.ModuleType("attnflow.capture")
     rooms.capture, rooms.load_model = capture, lambda model, **_: (f"loaded {model}", "tokenizer")
     monkeypatch.setitem(sys.modules, "attnflow.explain", module)
@@ -228,7 +228,7 @@ def failing(monkeypatch, error):
         raise error
 
     module = types.ModuleType("attnflow.explain")
-    module.explain, module.DEFAULT_CAPACITY = explain, "attention"
+    module.explain = explain
     monkeypatch.setitem(sys.modules, "attnflow.explain", module)
 
 

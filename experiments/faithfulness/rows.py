@@ -54,10 +54,10 @@ class Case:
 
     def trace(self, record: str, steps: int) -> tuple[Trace, float]:
         """A trace that holds a record, averaged over steps from the baseline."""
-        key = ("gradients" if record in GRADIENT_RECORDS else record, steps)
+        key = ("gradients" if record in GRADIENT_RECORDS and record != "conserved" else record, steps)
         if key not in self.traces:
             made = self.prediction
-            gradients = key[0] == "gradients"
+            gradients = record in GRADIENT_RECORDS
             asked: dict[str, Any] = {"record": [record]}
             if gradients:
                 output = made.output if len(made.output) > 1 else made.output[0]
@@ -173,6 +173,10 @@ MAIN: tuple[Row, ...] = (
     Theirs("random"),
     Theirs("integrated-gradients", suffix=" · 20 steps"),
     Theirs("occlusion"),
+    Ours("flow", "conserved"),
+    Ours("flow", "conserved", signed=True),
+    Ours("flow", "conserved", signed=True, steps=3),
+    Ours("shapley", "conserved"),
     Ours("flow", "relevance"),
     Ours("flow", "relevance", signed=True),
     Ours("flow", "relevance", signed=True, steps=6),
@@ -225,7 +229,8 @@ DEAR: tuple[Row, ...] = (Theirs("shapley-sampling", {"samples": 10}, " · 10 ord
 CURVES = {
     row.name
     for row in (
-        *MAIN[:9],
+        *MAIN[:10],
+        Ours("flow", "attention"),
         Theirs("chefer"),
         Theirs("gaf-attention-gradient"),
         Theirs("shapley-sampling", {}, " · 10 orders"),

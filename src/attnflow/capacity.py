@@ -194,6 +194,20 @@ register(
         opposing_matrix=lambda S: np.maximum(-S, 0),
     )
 )
+register(
+    Scheme(
+        name="conserved",
+        record="conserved",
+        matrix=lambda S: np.maximum(S, 0),
+        row_stochastic=False,
+        residual=0.0,
+        unit="logit",
+        source="ours, on relevance as Ali et al. 2022 (arXiv 2202.07304) and AttnLRP (arXiv 2402.05602) pass it back: "
+        "attention and residual share out what each position holds of the output",
+        opposing_record="conserved",
+        opposing_matrix=lambda S: np.maximum(-S, 0),
+    )
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,7 +62,7 @@ class Prefix(StrEnum):
 EPILOG = """
 **Examples**
 
-`attnflow explain sentiment "The movie was not bad at all." --capacity relevance --method flow`
+`attnflow explain sentiment "The movie was not bad at all."`
 
 `attnflow explain sentiment "The movie was not bad." --players words --bounds --html page.html`
 
@@ -263,7 +263,7 @@ def explain(
         typer.Option(
             metavar="M",
             help="`flow`, `shapley`, `central`, `rollout` or `attention`; several with commas are compared. "
-            "Default: `shapley`.",
+            "Default: `flow`.",
             rich_help_panel=FLOW,
         ),
     ] = None,
@@ -271,8 +271,9 @@ def explain(
         str | None,
         typer.Option(
             metavar="C",
-            help="What an edge can carry: `attention`, `norm`, `gradient`, `attention-gradient` or "
-            "`relevance`; several with commas are compared. Default: `attention`.",
+            help="What an edge can carry: `conserved`, `relevance`, `attention`, `norm`, `gradient` or "
+            "`attention-gradient`; several with commas are compared. Default: the first of `conserved`, `relevance` "
+            "and `attention` that the model and the other options allow; `attention` is the papers' attention flow.",
             rich_help_panel=FLOW,
         ),
     ] = None,
@@ -681,14 +682,13 @@ def _explain(
     from attnflow.attribution import Attribution
     from attnflow.capacity import find
     from attnflow.comparison import Comparison
-    from attnflow.explain import DEFAULT_CAPACITY
     from attnflow.explain import explain as answer
     from attnflow.trace import GRADIENT_RECORDS
 
-    capacities = options["capacity"] or DEFAULT_CAPACITY
+    capacities = options["capacity"] or ()
     schemes = [find(name) for name in ([capacities] if isinstance(capacities, str) else capacities)]
     question = [name for name in ("output", "signed", "steps", "baseline") if name in options]
-    if question:
+    if question and schemes:
         _check_output(question[0], [scheme.name for scheme in schemes])
     records = [scheme.record for scheme in schemes]
     gradient = any(record in GRADIENT_RECORDS for record in records)
@@ -722,18 +722,23 @@ def _explain(
             **{name: options[name] for name in names if name in options},
             progress=None if progress is None else partial(progress, "running the model"),
         )
-        held = run(record="attention" if gradient else records)
+        held = run(record="attention" if gradient or not records else records)
         wanted = [
             _position(item, held) if isinstance(item, str) and item not in ("all", "mean") else item
             for item in wanted
         ]
-        if trace is not None:
-            if gradient:
-                held = _of_one_target(run, wanted, records, {name: options[name] for name in question})
-            held.save(trace)
+        if trace is not None and gradient:
+            _check_one_target(wanted)
     rows = [
         answer(text=text, target=item, progress=progress, **loaded, **options) for item in wanted or (None,)
     ]
+    if trace is not None:
+        if not records:  # the capacity that was taken
+            first = rows[0] if isinstance(rows[0], Attribution) else rows[0][0]
+            records = [find(str(first.capacity)).record]
+        if any(record in GRADIENT_RECORDS for record in records):
+            held = _of_one_target(run, wanted, records, {name: options[name] for name in question})
+        held.save(trace)
     columns = [tuple(row) if isinstance(row, Comparison) else (row,) for row in rows]
     results = [
         parts[0] if len(parts) == 1 else Attribution.concat(parts) for parts in zip(*columns, strict=True)
@@ -763,14 +768,18 @@ def _of_one_target(
     question: dict[str, Any],
 ) -> Trace:
     """The trace that `--trace` writes where it belongs to one output."""
+    _check_one_target(wanted)
+    question.pop("signed", None)
+    return run(record=records, target=wanted[0] if wanted else None, **question)
+
+
+def _check_one_target(wanted: Sequence[Any]) -> None:
     from attnflow.errors import OptionError
 
     if len(wanted) > 1 or "all" in wanted:
         raise OptionError(
             "--trace with gradient capacities holds one target's gradients: name one --target, or leave out --trace."
         )
-    question.pop("signed", None)
-    return run(record=records, target=wanted[0] if wanted else None, **question)
 
 
 def _check_output(option: str, capacities: Sequence[str]) -> None:

@@ -9,16 +9,13 @@ from attnflow.attribution import Attribution
 from attnflow.capacity import Scheme, find
 from attnflow.capture.items import is_list, items_of
 from attnflow.comparison import Comparison
-from attnflow.errors import OptionError
+from attnflow.defaults import candidates, default_method, noted
+from attnflow.errors import CaptureError, OptionError
 from attnflow.trace import GRADIENT_RECORDS, Trace
 
 Progress = Callable[[str, int, int | None], None]
 #: Messages, each with role and content.
 Chat = Sequence[Mapping[str, Any]]
-
-#: What `explain` computes when nothing else is asked for.
-DEFAULT_METHOD = "shapley"
-DEFAULT_CAPACITY = "attention"
 
 
 def explain(
@@ -60,10 +57,15 @@ def explain(
 ) -> Attribution | Comparison | list[Any]:
     """Explains a prediction: how much of the target's flow comes from each part of the input.
 
-    The model runs once; its attention spans a flow network; exact maximum flows through it become scores.
-    With `attention` and `norm` capacities scores are unsigned, and the same whatever class is asked about: they
-    say where information could have come from, not what it argued for. Gradient capacities ask about one
-    output, in the units of its logit, and cost one backward pass for each.
+    The model runs; its attention spans a flow network; exact maximum flows through it become scores.
+    Gradient capacities (`conserved`, the default, `relevance` and others) ask about one output, in the units of its
+    logit, and cost one backward pass for each. With `attention` and `norm` capacities scores are unsigned, and the same
+    whatever class is asked about: they say where information could have come from, not what it argued for. The plain
+    attention flow of the papers is `capacity="attention"`.
+
+    Where no capacity is named, the first of "conserved", "relevance" and "attention" is taken that the model and the
+    other options allow; if it is not the first that the options allow, the result's notes say why. What is named is
+    never replaced.
 
     Args:
         model: a transformers model, a local directory, the name of a bundled model, or a hub id, or any PyTorch model
@@ -75,10 +77,12 @@ def explain(
         audio: a clip to explain: a path, or `(samples, rate)`; see `capture`.
         processor: what preprocesses them; default the one the model was loaded with.
         inputs: keyword tensors for the model instead of text.
-        method: "shapley" (default), "flow", "rollout" or "attention"; a list of methods gives a
-            Comparison on the same trace.
-        capacity: capacity scheme, default "attention"; "norm", "gradient", "attention-gradient", "relevance", or one
-            of your own, see `attnflow.capacity.declared`; or a list.
+        method: "flow" (default), "shapley", "central", "rollout" or "attention"; a list of methods gives a
+            Comparison on the same trace. Without a method, `samples` and `stderr` mean "shapley", and `mu` "central".
+        capacity: capacity scheme: "conserved", "relevance", "attention", "norm", "gradient", "attention-gradient", or
+            one of your own, see `attnflow.capacity.declared`; or a list. None: "conserved" where it can be had, see above;
+            "attention" for methods "rollout" and "attention", with `prefix="closed"`, a number as residual, heads="max"
+            or target="mean".
         residual: weight of the residual connection in [0, 1), "open", or None for the scheme's own.
         signed: for gradient capacities: what speaks for the output minus what speaks against it, both kept.
         steps: for gradient capacities: gradients averaged over this many points from a baseline to the input.
@@ -134,19 +138,24 @@ def explain(
             "heads='all' keeps every head apart, which only a trace can: choose 'mean', 'max' or head indices here, or "
             "capture(heads='all') and build a network of each."
         )
-    names = _listed(method, DEFAULT_METHOD)
-    capacities = [find(scheme) for scheme in _listed(capacity, DEFAULT_CAPACITY)]
+    sampled = samples is not None or stderr is not None
+    names = _listed(method, default_method(sampled=sampled, barrier=mu is not None))
     for name in names:
         methods.find(name)
-    records = [scheme.record for scheme in capacities]
-    gradient = any(record in GRADIENT_RECORDS for record in records)
     question = {
         "output": output,
         "signed": signed or None,
         "steps": None if steps == 1 else steps,
         "baseline": baseline,
     }
-    _check_question(question, capacities, names)
+    if capacity is None:
+        asked = any(value is not None for value in question.values())
+        found = candidates(names, asked=asked, prefix=prefix, residual=residual, heads=heads, target=target)
+        tried = [[find(name)] for name in found]
+    else:
+        tried = [[find(scheme) for scheme in _listed(capacity, "")]]
+    for capacities in tried:
+        _check_question(question, capacities, names)
     from attnflow.capture import capture_each, capture_targets
     from attnflow.walk import solve
 
@@ -154,7 +163,9 @@ def explain(
         capacity is None or isinstance(capacity, (str, Scheme))
     )
 
-    def solved(traces: list[Trace], progress: Progress | None) -> Attribution | Comparison:
+    def solved(
+        traces: list[Trace], capacities: Sequence[Scheme], progress: Progress | None
+    ) -> Attribution | Comparison:
         results = [
             solve(
                 traces,
@@ -162,7 +173,7 @@ def explain(
                 scheme,
                 signed=signed,
                 residual=residual,
-                target=None if gradient else target,
+                target=None if _is_any_gradient(capacities) else target,
                 players=players,
                 exclude=exclude,
                 prefix=prefix,
@@ -194,32 +205,52 @@ def explain(
         "generate": generate,
         "generate_options": generate_options,
         "heads": heads,
-        "record": records,
-        "targets": single if gradient else None,
-        "output": output,
-        "steps": steps,
-        "baseline": baseline,
         "seed": seed,
         "allow_partial": allow_partial,
         "trust_remote_code": trust_remote_code,
     }
-    if is_list(text):
-        items = items_of(text)
-        found = {}
-        for index, traces in capture_each(model, items, batch_size=batch_size, **options):
-            found[index] = solved(traces, None)
-            if progress is not None:
-                progress("explaining texts", len(found), len(items))
-        return [found[index] for index in range(len(items))]
-    if batch_size is not None:
+
+    def answered(capacities: Sequence[Scheme]) -> Attribution | Comparison | list[Any]:
+        gradient = _is_any_gradient(capacities)
+        about: dict[str, Any] = {
+            "record": [scheme.record for scheme in capacities],
+            "targets": single if gradient else None,
+            "output": output,
+            "steps": steps,
+            "baseline": baseline,
+        }
+        if is_list(text):
+            items = items_of(text)
+            found = {}
+            for index, traces in capture_each(model, items, batch_size=batch_size, **options, **about):
+                found[index] = solved(traces, capacities, None)
+                if progress is not None:
+                    progress("explaining texts", len(found), len(items))
+            return [found[index] for index in range(len(items))]
+        traces = capture_targets(
+            model,
+            cast("str | Chat | None", text),
+            progress=None
+            if progress is None
+            else lambda done, total: progress("running the model", done, total),
+            **options,
+            **about,
+        )
+        return solved(traces, capacities, progress)
+
+    if not is_list(text) and batch_size is not None:
         raise OptionError(f"batch_size={batch_size!r} goes with a list of texts, and this is one.")
-    traces = capture_targets(
-        model,
-        cast("str | Chat | None", text),
-        progress=None if progress is None else lambda done, total: progress("running the model", done, total),
-        **options,
-    )
-    return solved(traces, progress)
+    reasons: list[str] = []
+    for capacities in tried[:-1]:
+        try:
+            return noted(answered(capacities), reasons)
+        except (CaptureError, OptionError) as error:
+            reasons.append(f"{capacities[0].name!r} cannot be had here ({str(error).rstrip('.')})")
+    return noted(answered(tried[-1]), reasons)
+
+
+def _is_any_gradient(capacities: Sequence[Scheme]) -> bool:
+    return any(scheme.record in GRADIENT_RECORDS for scheme in capacities)
 
 
 def _check_question(

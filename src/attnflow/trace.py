@@ -35,9 +35,9 @@ ROUNDING = {"float64": 1e-6, "float32": 1e-3, "bfloat16": 2e-2, "float16": 2e-2}
 #: Records whose entries are attention weights: non-negative, rows that sum to at most 1.
 STOCHASTIC_RECORDS = frozenset({"attention"})
 #: Records of the gradient of one output: a trace holds them for one target.
-GRADIENT_RECORDS = ("relevance", "attention-gradient", "gradient")
+GRADIENT_RECORDS = ("conserved", "relevance", "attention-gradient", "gradient")
 #: Records whose entries may have either sign.
-SIGNED_RECORDS = frozenset({"relevance"})
+SIGNED_RECORDS = frozenset({"conserved", "relevance"})
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from attnflow.capture.gradients import GRADIENTS, Gathered
 from attnflow.capture.interface import first_line
 from attnflow.capture.mixing import Mixture
 from attnflow.capture.outputs import Question, Terms, logit
-from attnflow.capture.records import Heads
+from attnflow.capture.records import CONSERVED, Heads
 from attnflow.errors import AttnflowError, CaptureError
 
 
@@ -26,6 +26,10 @@ class Backward:
     """
 
     def __init__(self, records: Sequence[str], heads: Heads) -> None:
+        if CONSERVED in records:
+            raise CaptureError(
+                "'conserved' follows the norms of a model of transformers, and this is another: use 'relevance'."
+            )
         self.records = {name: GRADIENTS[name] for name in records}
         self.heads = heads
         self.seen: list[tuple[str, Mixture]] = []

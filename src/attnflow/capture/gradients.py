@@ -20,12 +20,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from attnflow.capture.conserved import Conserved
+from attnflow.capture.entrance import entered
 from attnflow.capture.generation import is_encoder_decoder
 from attnflow.capture.interface import Recorder, first_line, run_listening
 from attnflow.capture.layers import encoder_names, layer_of
 from attnflow.capture.line import Line
 from attnflow.capture.outputs import Question, Terms, logit
-from attnflow.capture.records import Heads, Sight, keep_attention
+from attnflow.capture.records import CONSERVED, Heads, Sight, keep_attention
 from attnflow.capture.stacks import crossed, folder_of, of_prediction
 from attnflow.errors import AttnflowError, CaptureError
 
@@ -84,12 +86,13 @@ class Gradients:
     """Observes passes and differentiates outputs of them.
 
     Args:
-        records: names of `GRADIENTS`.
+        records: names of `GRADIENTS`, and "conserved".
         heads: which heads count.
     """
 
     def __init__(self, records: Sequence[str], heads: Heads) -> None:
-        self.records = {name: GRADIENTS[name] for name in records}
+        self.records = {name: GRADIENTS[name] for name in records if name != CONSERVED}
+        self.conserved = Conserved(heads) if CONSERVED in records else None
         self.heads = heads
         self.line: Line | None = None
         self.alpha = 1.0
@@ -106,6 +109,9 @@ class Gradients:
     def within(self, model: torch.nn.Module, tensors: dict[str, Any]) -> Iterator[None]:
         """Gradients from the first layer's input on; the embedding moved along the line."""
         self.release()
+        if not self.records:
+            yield
+            return
         if self._first is None:
             self._first = first_layers(model, tensors)
         with torch.no_grad(), contextlib.ExitStack() as stack:
@@ -119,19 +125,7 @@ class Gradients:
             yield
 
     def _enter(self, stack: str, module: torch.nn.Module, args: Any, kwargs: Any) -> None:
-        if stack in self._inputs:  # layers that share one module: the first call counts
-            return
-        candidates = [kwargs.get("hidden_states"), *args, *kwargs.values()]
-        found = next((x for x in candidates if torch.is_tensor(x) and x.ndim == 3), None)
-        if found is None or 1 not in found.shape[:2] or not found.is_floating_point():
-            raise CaptureError(
-                f"{type(module).__name__} is the first layer, but takes no hidden states [1, positions, width]; "
-                "gradients need them. Use attention capacities."
-            )
-        torch.set_grad_enabled(True)  # until the end of `within`
-        if not found.requires_grad:
-            found.requires_grad_(True)
-        self._inputs[stack] = found
+        entered(self._inputs, stack, module, args, kwargs)
 
     def see(self, number: int, sight: Sight) -> None:
         """Hooks one layer's weights."""
@@ -172,6 +166,14 @@ class Gradients:
             CaptureError: an output that does not depend on every layer's weights; a backward pass that fails.
         """
         logits: dict[Terms, Gathered] = {question.terms: Gathered() for question in questions}
+        if self.conserved is not None:
+            if self._first is None:
+                self._first = first_layers(model, tensors)
+            self.conserved.gather(model, tensors, logits, steps, self.line, self._first)
+        if not self.records:
+            for terms, found in logits.items():
+                found.value = float(logit(outputs, terms))
+            return [logits[question.terms] for question in questions]
         self._share = 1 / steps
         total = steps * len(logits)
         for index in range(steps):

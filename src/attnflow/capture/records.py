@@ -143,6 +143,8 @@ class Observer(Protocol):
 RECORDS: dict[str, Keep] = {"attention": keep_attention}
 #: Every name that `capture(record=...)` takes.
 NAMES = ("attention", "norm", *GRADIENT_RECORDS)
+#: The record of `attnflow.capture.conserved`.
+CONSERVED = "conserved"
 
 
 def parse_records(record: str | Sequence[str], heads: Heads) -> tuple[str, ...]:
@@ -161,5 +163,10 @@ def parse_records(record: str | Sequence[str], heads: Heads) -> tuple[str, ...]:
             raise OptionError(
                 f"heads={heads.name!r} goes with attention weights only: {name!r} is a sum or mean over heads by "
                 "definition. Expected 'mean', or a list of head indices to take it over."
+            )
+        if name == CONSERVED and heads.subset is not None:
+            raise OptionError(
+                f"heads={list(heads.subset)}: {name!r} shares a prediction out among all heads and the residual, so "
+                "that none can be left out. Expected heads='mean'."
             )
     return names

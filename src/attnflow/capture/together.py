@@ -58,6 +58,8 @@ class Together:
         observers = [observer for row in rows for observer in row.recorder.observers]
         if any(type(observer) is not Gradients for observer in observers):
             raise Apart("norms and places are read from one input at a time")
+        if any(isinstance(observer, Gradients) and observer.conserved is not None for observer in observers):
+            raise Apart("relevance is shared out for one input at a time")
         self.with_gradients = bool(observers)
         self._names: list[str] = []
         self._weights: list[tuple[torch.Tensor, Any]] = []

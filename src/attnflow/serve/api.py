@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from attnflow import __version__, methods
 from attnflow import capacity as schemes
-from attnflow.explain import DEFAULT_CAPACITY, DEFAULT_METHOD
+from attnflow.defaults import CAPACITIES, METHOD
 from attnflow.serve import schema
 from attnflow.serve.catalogue import Catalogue
 from attnflow.serve.documents import figure_of, page_of, view_of
@@ -90,7 +90,7 @@ def api(rooms: Rooms) -> APIRouter:
             methods=list(methods.METHODS),
             capacities=list(schemes.SCHEMES),
             gradient=[name for name in schemes.SCHEMES if is_gradient(name)],
-            defaults={"method": DEFAULT_METHOD, "capacity": DEFAULT_CAPACITY},
+            defaults={"method": METHOD, "capacity": CAPACITIES[0]},
             limits=schema.LimitsView(
                 **{name: getattr(limits, name) for name in schema.LimitsView.model_fields}
             ),

@@ -23,6 +23,7 @@ FLOWS = {
     "gradient": "gradient flow",
     "attention-gradient": "gradient-weighted attention flow",
     "relevance": "relevance flow",
+    "conserved": "flow of conserved relevance",
 }
 #: Schemes that never look at the output.
 BLIND = frozenset({"attention", "norm"})

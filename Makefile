@@ -32,7 +32,7 @@ $(VENV)/.realmodels: $(VENV)/.test $(VENV)/.timm experiments/packaged/requiremen
 	@touch $@
 
 demo: $(VENV)/.demo  ## Explain a sentence with a real model, in the terminal and in demo.html.
-	$(BIN)/attnflow explain sentiment "$(TEXT)" --players words --capacity relevance --method flow --html demo.html
+	$(BIN)/attnflow explain sentiment "$(TEXT)" --players words --html demo.html
 
 test: $(VENV)/.test  ## Run every test but those in a browser.
 	$(BIN)/python -m pytest -n 2 -m "not browser"

@@ -302,7 +302,7 @@ def test_wrong_usage_is_exit_code_2(calls, arguments):
 
 
 def test_an_output_that_changes_nothing_is_refused(calls):
-    result = run("explain", "minilm", "T", "--output", "positive")
+    result = run("explain", "minilm", "T", "--capacity", "attention", "--output", "positive")
     assert result.exit_code == 1
     assert "no effect on 'attention' capacities" in result.stderr
 
@@ -328,7 +328,7 @@ def test_the_trace_of_gradients_is_of_one_target(calls, tmp_path):
     gradient = ["--capacity", "relevance", "--trace", str(path)]
     result = run("explain", "minilm", "T", "--target", "film", "--output", "2", "--signed", *gradient)
     assert result.exit_code == 0
-    held = calls[-2]
+    held = calls[-1]  # after the answer, whose capacity it holds
     assert (held["record"], held["target"], held["output"]) == (["relevance"], 5, 2)
     assert path.exists()
     for targets in (["all"], ["1", "2"]):

@@ -146,7 +146,7 @@ def test_attention_and_gradients_from_one_capture(writer):
     blind, relevance = explain(
         **writer, text="the cat", generate=2, capacity=["attention", "relevance"], method="flow"
     )
-    alone = explain(**writer, text="the cat", generate=2, method="flow")
+    alone = explain(**writer, text="the cat", generate=2, method="flow", capacity="attention")
     assert np.array_equal(blind.scores, alone.scores)
     assert blind.targets == alone.targets == relevance.targets
     assert blind.unit == "share"
@@ -169,7 +169,8 @@ def test_the_weighted_target_of_a_pooled_class():
     # weights are one more row of attention; in logits the positions feed one sink without limits
     assert result.targets[0].positions == (0, 1, 2, 3, 4)
     assert result.targets[0].weights is None
-    plain = explain(tiny.build("modernbert-mean"), inputs={"input_ids": [6, 9, 30, 12, 45]}, method="flow")
+    ids = {"input_ids": [6, 9, 30, 12, 45]}
+    plain = explain(tiny.build("modernbert-mean"), inputs=ids, capacity="attention")
     assert plain.targets[0].weights == (0.2,) * 5
 
 
@@ -183,9 +184,9 @@ def test_all_positions_as_one_set(classifier):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"output": 0}, "output=0 has no effect on 'attention'"),
-        ({"signed": True}, "signed=True has no effect on 'attention'"),
-        ({"steps": 4}, "steps=4 has no effect"),
+        ({"output": 0, "capacity": "attention"}, "output=0 has no effect on 'attention'"),
+        ({"signed": True, "capacity": "attention"}, "signed=True has no effect on 'attention'"),
+        ({"steps": 4, "capacity": "attention"}, "steps=4 has no effect"),
         ({"baseline": "mask"}, "baseline='mask' has no effect"),
         ({"capacity": ["relevance", "norm"], "output": 1}, "no effect on 'norm'"),
         ({"capacity": "relevance", "signed": True, "method": "attention"}, "for and against"),

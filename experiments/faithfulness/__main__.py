@@ -8,10 +8,12 @@ from itertools import chain
 
 from attnflow.capture.provenance import fingerprint
 from attnflow.errors import AttnflowError
+from attnflow.evaluate.asked import Asked
 from attnflow.evaluate.prediction import Prediction
+from attnflow.evaluate.rows import Case, Row
 from experiments.faithfulness.inputs import SEED, STUDIES, Study
-from experiments.faithfulness.measures import Asked, measured
-from experiments.faithfulness.rows import CURVES, DEAR, MAIN, MORE, Case, Row
+from experiments.faithfulness.measures import measured
+from experiments.faithfulness.rows import CURVES, DEAR, MAIN, MORE
 from experiments.records import Record, collect
 
 COMMAND = "python -m experiments.faithfulness"

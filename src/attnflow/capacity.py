@@ -35,6 +35,7 @@ class Scheme:
         opposing_record: for schemes that tell support from opposition, the record that R is made from when
             the network of what speaks against the output is asked for; else None.
         opposing_matrix: like `matrix`, for that record.
+        keeps: whether R's diagonal holds already what the residual carries, so that none is merged in.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Scheme:
     source: str
     opposing_record: str | None = None
     opposing_matrix: Callable[[NDArray[Any]], NDArray[Any]] | None = None
+    keeps: bool = False
 
 
 SCHEMES: dict[str, Scheme] = {}
@@ -206,6 +208,7 @@ register(
         "attention and residual share out what each position holds of the output",
         opposing_record="conserved",
         opposing_matrix=lambda S: np.maximum(-S, 0),
+        keeps=True,
     )
 )
 
@@ -279,9 +282,10 @@ def capacities(
             found, record=found.opposing_record or "", matrix=found.opposing_matrix or found.matrix
         )
     if trace.partial and weight == 0 and not found.row_stochastic:
+        instead = "capacity='relevance'" if found.keeps else "residual='open'"
         raise OptionError(
             f"capacity {found.name!r} without residual: the {len(trace.partial)} layers without attention have no "
-            "capacity in its unit. Use residual='open', which lets them carry everything."
+            f"capacity in its unit. Use {instead}, which lets them carry everything."
         )
     record = _reduced(trace, trace.record(found.record), heads)
     rounding = ROUNDING.get(trace.dtype, ROUNDING["float32"])
@@ -335,6 +339,10 @@ def capacities(
 def _residual(scheme: Scheme, residual: float | str | None) -> Residual:
     if residual is None:
         return scheme.residual
+    if scheme.keeps:
+        raise OptionError(
+            f"residual={residual!r}: {scheme.name!r} capacities hold what the residual carries already; leave it out."
+        )
     if residual == "open":
         return "open"
     if (

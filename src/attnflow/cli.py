@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from attnflow.commands.evaluate import evaluate
 from attnflow.serve.command import serve
 
 if TYPE_CHECKING:
@@ -539,6 +540,7 @@ def models() -> None:
         Console().print(table)
 
 
+app.command()(evaluate)
 app.command()(serve)
 
 

@@ -80,9 +80,9 @@ def explain(
         method: "flow" (default), "shapley", "central", "rollout" or "attention"; a list of methods gives a
             Comparison on the same trace. Without a method, `samples` and `stderr` mean "shapley", and `mu` "central".
         capacity: capacity scheme: "conserved", "relevance", "attention", "norm", "gradient", "attention-gradient", or
-            one of your own, see `attnflow.capacity.declared`; or a list. None: "conserved" where it can be had, see above;
-            "attention" for methods "rollout" and "attention", with `prefix="closed"`, a number as residual, heads="max"
-            or target="mean".
+            one of your own, see `attnflow.capacity.declared`; or a list. None: "conserved" where it can be had, see
+            above; "attention" for methods "rollout" and "attention", with `prefix="closed"`, a number as residual,
+            heads="max" or target="mean".
         residual: weight of the residual connection in [0, 1), "open", or None for the scheme's own.
         signed: for gradient capacities: what speaks for the output minus what speaks against it, both kept.
         steps: for gradient capacities: gradients averaged over this many points from a baseline to the input.

@@ -212,7 +212,7 @@ def test_names_of_results_cannot_leave_the_folder(client, tmp_path):
         ({"text": "a b " * 300}, "602 tokens, this server explains up to 512"),
         ({"text": "a\ud800b"}, "surrogate"),
         ({"output": "nonsense", "capacity": "relevance"}, "nonsense"),
-        ({"output": 1}, "no effect on 'attention'"),
+        ({"output": 1, "capacity": "attention"}, "no effect on 'attention'"),
         ({"target": 99}, "99"),
         ({"steps": 1000, "capacity": "relevance"}, "steps=1000: this server allows at most 64"),
         ({"method": "shapley", "samples": 10**6}, "samples=1000000"),

@@ -23,7 +23,7 @@ FLOWS = {
     "gradient": "gradient flow",
     "attention-gradient": "gradient-weighted attention flow",
     "relevance": "relevance flow",
-    "conserved": "flow of conserved relevance",
+    "conserved": "conserved flow",
 }
 #: Schemes that never look at the output.
 BLIND = frozenset({"attention", "norm"})
@@ -127,7 +127,7 @@ def recipe(result: Attribution) -> str:
     parts = [visible(result.method)]
     if result.capacity is not None:
         scheme = f"{visible(result.capacity)} capacities"
-        if result.residual is not None:
+        if result.residual is not None and result.capacity != "conserved":  # which shares it out itself
             residual = result.residual if isinstance(result.residual, str) else f"{result.residual:g}"
             scheme += f", residual {visible(residual)}"
         if result.supporting is not None:

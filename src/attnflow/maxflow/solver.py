@@ -6,6 +6,7 @@ are integers, so that neither the number of threads nor the order of work can ch
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -124,7 +125,7 @@ class Solver:
                 each = np.arange(chosen.size + 1)
                 self._play(each, each, chosen, found, cuts=where)
             else:
-                self._play_single(share, chosen, found, cuts=where)
+                self._play_single(grand, chosen, found, cuts=where)
             if (where < 0).any():
                 raise SolverError(
                     f"The flow from player {chosen[where < 0][0]} alone differs from its minimum cut: a defect in "
@@ -132,7 +133,7 @@ class Solver:
                 )
             units[chosen], bottleneck[chosen] = found, where
 
-        share = 0 if self._streams is None else self.grand() // self._streams.size
+        grand = 0 if self._streams is None else self.grand()
         self._share(work, np.arange(self.players), "single players", progress)
         return units, bottleneck
 
@@ -151,7 +152,7 @@ class Solver:
                 each = np.arange(chosen.size + 1)
                 self._play(each, each, chosen, found, limit=grand)
             else:
-                self._play_single(grand // self._streams.size, chosen, found, limit=grand)
+                self._play_single(grand, chosen, found, limit=grand)
             units[chosen] = found
 
         self._share(work, np.arange(self.players), "single players", progress)
@@ -328,22 +329,24 @@ class Solver:
         self._rooms.put(room)
 
     def _play_single(
-        self, share: int, chosen: Ints, units: Ints, *, limit: int = INFINITE, cuts: Ints | None = None
+        self, grand: int, chosen: Ints, units: Ints, *, limit: int = INFINITE, cuts: Ints | None = None
     ) -> None:
         """Solves for single players over a shared base flow, see streams.play_single.
 
         Args:
-            share: what each stream gives the base flow at first, in units.
+            grand: v(N) in units.
             chosen: players.
             units: `[chosen]`, filled with v({j}).
             limit: no value is larger.
             cuts: `[chosen]`, filled with bottlenecks.
         """
         assert self._streams is not None
-        try:
+        desk = None
+        with contextlib.suppress(Empty):
             desk = self._desks.get_nowait()
-        except Empty:
-            desk = streams.lay(self._streams, self.targets, self.demands, share, self._records)
+        middle = int(chosen[chosen.size // 2])
+        game = (self._streams, self.targets, self.demands, grand, self._nodes_of(middle))
+        desk = streams.lay(*game, self._records, desk)
         first = 0
         while first < chosen.size:
             first = streams.play_single(
@@ -362,7 +365,7 @@ class Solver:
             )
             if first < chosen.size:
                 self._records = max(self._records, 4 * desk.records.shape[0])
-                desk = streams.lay(self._streams, self.targets, self.demands, share, self._records)
+                desk = streams.lay(*game, self._records)
         self._desks.put(desk)
 
     def _nodes_of(self, player: int) -> Ints:

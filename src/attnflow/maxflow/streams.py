@@ -30,7 +30,7 @@ Ints = NDArray[np.int64]
 
 #: Layer from which a base flow starts: so early that most of the way is shared, so late that a player's own
 #: stream can be spread before.
-BASE_LAYER = 3
+BASE_LAYER = 4
 
 # Columns of `layers`.
 ALIVE, LEFT, SEEN, LOW, HIGH = range(5)
@@ -43,7 +43,7 @@ AT, WANT, GOT, EDGE, RECORD = range(5)
 # Columns of `records`.
 OF, FLOW, TAIL, HEAD, NEXT_IN, NEXT_OUT, HASH = range(7)
 # Entries of `meta`.
-USED, CLOCK, HINT, BASE_USED = range(4)
+USED, CLOCK, HINT, BASE_USED, LOW_END, HIGH_END = range(6)
 # Values of EDGE for steps that are no dense edge: along a stream, back along it, and back over a written edge.
 ALONG, BACK_ALONG, BACK = -1, -2, -3
 # Values of ARC before and after the list of slots.
@@ -91,7 +91,7 @@ class Desk(NamedTuple):
         stack: `[nodes + 2, 5]`.
         records: `[most records, 7]`.
         table: `[power of two]`, record numbers plus one by hash of the edge.
-        meta: `[4]`.
+        meta: `[6]`.
         owed: `[nodes]`, what the base flow is owed, and the target's demands less what it gets.
         chain: `[nodes]`, flow of the base along the stream into each node.
         written: `[most records]`, the base's flow of each record.
@@ -154,12 +154,38 @@ def find(solver: Solver) -> Streams | None:
     )
 
 
-def lay(streams: Streams, targets: Ints, demands: Ints, share: int, records: int) -> Desk:
-    """Scratch arrays with a base flow, larger than asked for where that needs it."""
+def lay(
+    streams: Streams,
+    targets: Ints,
+    demands: Ints,
+    grand: int,
+    members: Ints,
+    records: int,
+    desk: Desk | None = None,
+) -> Desk:
+    """Scratch arrays with a base flow, larger than asked for where that needs it.
+
+    Args:
+        streams: the network.
+        targets: target nodes.
+        demands: what each can take.
+        grand: v(N) in units.
+        members: input positions of a player like those who will use the base: it starts where he can send.
+        records: number of edges with flow to make place for.
+        desk: scratch to lay it in; None for a new one.
+    """
+    low, high = int(members.min()), int(members.max())
+    for layer in range(streams.start):
+        low = min(int(streams.net.nearest[layer * streams.size + low]), streams.size - 1)
+        high = max(int(streams.net.furthest[layer * streams.size + high]), low)
+    if desk is not None and tuple(desk.meta[[LOW_END, HIGH_END]].tolist()) == (low, high):
+        return desk
     while True:
-        desk = _make(streams, records)
-        if _lay(streams, desk, targets, demands, share):
+        if desk is None:
+            desk = _make(streams, records)
+        if _lay(streams, desk, targets, demands, low, high, grand):
             return desk
+        desk = None
         records *= 4
 
 
@@ -181,7 +207,7 @@ def _make(streams: Streams, records: int) -> Desk:
         stack=np.zeros((count + 2, 5), dtype=np.int64),
         records=np.zeros((records, 7), dtype=np.int64),
         table=np.zeros(1 << (2 * records - 1).bit_length(), dtype=np.int32),
-        meta=np.zeros(4, dtype=np.int64),
+        meta=np.array([0, 0, -1, 0, -1, -1]),
         owed=np.zeros(count, dtype=np.int64),
         chain=np.zeros(count, dtype=np.int64),
         written=np.zeros(records, dtype=np.int64),
@@ -687,15 +713,19 @@ def _cut(streams, desk, members, targets, demands, by_layer):
 
 
 @_njit
-def _lay(streams, desk, targets, demands, share):
-    """Lays the base flow: from the nodes of one layer, each giving its share at most, and then more.
+def _lay(streams, desk, targets, demands, low, high, grand):
+    """Lays the base flow: from the nodes of one layer from low to high, each giving its share at most, then more.
 
-    In all no more than twice the shares, for beyond its first layers a network may carry any amount.
+    In all no more than twice v(N), for beyond its first layers a network may carry any amount.
 
     Returns:
         True, or False if the records do not suffice.
     """
-    nodes, n, begin = desk.nodes, streams.size, streams.start
+    nodes, records, meta, n, begin = desk.nodes, desk.records, desk.meta, streams.size, streams.start
+    meta[BASE_USED] = 0
+    desk.owed[:] = 0
+    desk.chain[:] = 0
+    _restore(desk)
     if streams.sink >= 0:
         capacity, scale = streams.net.capacity, streams.net.scale
         for layer in range(2, streams.layers + 1):
@@ -706,30 +736,32 @@ def _lay(streams, desk, targets, demands, share):
     else:
         for i in range(targets.size):
             nodes[targets[i], OWED] = demands[i]
-    desk.meta[HINT] = -1
+    meta[HINT] = -1
     if begin > 0:
         nobody = np.zeros(0, dtype=np.int64)
-        given = np.zeros(n, dtype=np.int64)
         for turn in range(2):
             count = 0
-            for k in range(n):
+            for k in range(low, high + 1):
                 node = begin * n + k
                 if streams.playing[node] == node:
-                    nodes[node, SUPPLY] = share if turn == 0 else INFINITE
+                    nodes[node, SUPPLY] = grand // (high - low + 1) if turn == 0 else INFINITE
                     desk.sources[count] = node
                     count += 1
-            if _augment(streams, desk, count, nobody, share * n) == FULL:
+            if _augment(streams, desk, count, nobody, grand) == FULL:
                 return False
-            for k in range(n):
-                node = begin * n + k
-                if streams.playing[node] == node:
-                    given[k] += (share if turn == 0 else INFINITE) - nodes[node, SUPPLY]
-                    nodes[node, SUPPLY] = 0
-        for k in range(n):
-            nodes[begin * n + k, OWED] += given[k]
-    desk.meta[BASE_USED] = desk.meta[USED]
-    for i in range(desk.meta[USED]):
-        desk.written[i] = desk.records[i, FLOW]
+            for k in range(low, high + 1):
+                nodes[begin * n + k, SUPPLY] = 0
+        for k in range(low, high + 1):
+            node = begin * n + k
+            nodes[node, OWED] += nodes[node + n, CHAIN]
+            r = nodes[node, FIRST_OUT]
+            while r >= 0:
+                nodes[node, OWED] += records[r, FLOW]
+                r = records[r, NEXT_OUT]
+    meta[LOW_END], meta[HIGH_END] = low, high
+    meta[BASE_USED] = meta[USED]
+    for i in range(meta[USED]):
+        desk.written[i] = records[i, FLOW]
     for i in range(nodes.shape[0]):
         desk.owed[i] = nodes[i, OWED]
         desk.chain[i] = nodes[i, CHAIN]

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from attnflow import FlowNetwork, Trace, attribute
 from attnflow.capacity import find
 
+#: What every other row is compared with.
+REFERENCE = "flow, relevance, open"
 #: Sampled orders of a Shapley value, in studies that ask for many of them.
 SAMPLES = 64
 
@@ -26,6 +28,7 @@ class Row:
         prefix: whether decoded tokens are players, or flow is traced through them ("closed").
         signed: what speaks for the output less what speaks against it.
         layers: first and last layer that count, 1-based; None: all.
+        samples: orders that a Shapley value is estimated from.
     """
 
     method: str
@@ -34,6 +37,7 @@ class Row:
     prefix: str = "players"
     signed: bool = False
     layers: tuple[int, int] | None = None
+    samples: int = SAMPLES
 
     @property
     def name(self) -> str:
@@ -48,6 +52,8 @@ class Row:
             parts.append("signed")
         if self.layers:
             parts.append("layers {}-{}".format(*self.layers))
+        if self.samples != SAMPLES:
+            parts.append(f"{self.samples:,} orders")
         return ", ".join(parts)
 
     @property
@@ -80,7 +86,7 @@ class Row:
             trace, self.capacity, self.residual, self.prefix, self.layers, opposing=opposing
         )
         count = len(network.players if players is None else players)
-        sampled = {"samples": SAMPLES} if self.method == "shapley" and count > 12 else {}
+        sampled = {"samples": self.samples} if self.method == "shapley" and count > 12 else {}
         found = attribute(
             network,
             method=self.method,

@@ -31,7 +31,7 @@ FIGURES = ("auroc", "mass", "hit")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
-    parser.add_argument("--count", type=int, default=10, help="synthesised sentences")
+    parser.add_argument("--count", type=int, default=8, help="synthesised sentences")
     parser.add_argument("--fresh", action="store_true", help="forget what is measured already")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -120,13 +120,22 @@ def table(name: str, kept: list[records.Record]) -> report.Table:
     """Each method a row, the best first; intervals over clips."""
     understood = [one["found"] for one in kept if one["found"]]
     rows = [
-        [method, *(bootstrap([one[method][figure] for one in understood]) for figure in FIGURES)]
+        [
+            method,
+            *(bootstrap([one[method][figure] for one in understood]) for figure in FIGURES),
+            bootstrap([one[method]["auroc"] - one[grid.REFERENCE]["auroc"] for one in understood]),
+        ]
         for method in understood[0]
     ]
     rows.sort(key=lambda row: -row[1].estimate)
-    return report.Table(
-        name, ["method", "AUROC", "score within the word", "highest within the word"], rows, digits=2
-    )
+    heads = [
+        "method",
+        "AUROC",
+        "score within the word",
+        "highest within the word",
+        f"AUROC less that of {grid.REFERENCE}",
+    ]
+    return report.Table(name, heads, rows, digits=2)
 
 
 def draw(kept) -> None:

@@ -81,11 +81,16 @@ def about(kept) -> report.Table:
 def composites(kept: list[records.Record]) -> report.Table:
     """Each method a row, the best first."""
     rows = [
-        [name, *(bootstrap([one[figure][name] for one in kept]) for figure in ("auroc", "pointing"))]
+        [
+            name,
+            *(bootstrap([one[figure][name] for one in kept]) for figure in ("auroc", "pointing")),
+            bootstrap([one["auroc"][name] - one["auroc"][grid.REFERENCE] for one in kept]),
+        ]
         for name in kept[0]["auroc"]
     ]
     rows.sort(key=lambda row: -row[1].estimate)
-    return report.Table("composites", ["method", "AUROC", "highest patch on the object"], rows, digits=2)
+    heads = ["method", "AUROC", "highest patch on the object", f"AUROC less that of {grid.REFERENCE}"]
+    return report.Table("composites", heads, rows, digits=2)
 
 
 def photographs(kept: list[records.Record]) -> report.Table:

@@ -12,7 +12,7 @@ import pytest
 from test_fragment import Page
 
 import results
-from attnflow import FlowNetwork, attribute
+from attnflow import Attribution, FlowNetwork, attribute
 from attnflow.comparison import Comparison
 from attnflow.view.page import bundle, page
 from attnflow.view.payload import payload
@@ -180,6 +180,20 @@ def test_words_stand_beside_tokens_where_they_are_a_sum():
     assert payload(pieces(), words=False)["words"] is None
     several = payload(Comparison((pieces(), replace(pieces(), method="attention"))))
     assert len(several["words"]["results"]) == 2
+
+
+def test_no_words_where_every_target_has_a_network_of_its_own():
+    """As those of gradient capacities do: a game of their own for each would have to be solved."""
+    of_pieces = pieces()
+    rows = []
+    for weight in (0.3, 0.6):
+        network = FlowNetwork.encoder([np.full((4, 4), (1 - weight) / 4) + weight * np.eye(4)])
+        solved = attribute(network, method="flow", targets=[0])
+        rows.append(replace(solved, players=of_pieces.players, text=of_pieces.text))
+    assert payload(rows[0])["words"] is not None
+    both = Attribution.concat(rows)
+    assert both.networks is not None
+    assert payload(both)["words"] is None
 
 
 def test_no_words_where_they_would_cost_or_change_nothing():

@@ -44,7 +44,7 @@ def _takes_little(result: Attribution) -> bool:
         return False
     if result.method in ADDITIVE:
         return True
-    if not result._networks():
+    if result.network is None:  # none is held, or one for each target
         return False
     groups = player_groups(result.players, text, "words").groups
     return result.method == "flow" or (result.method == "shapley" and len(groups) <= EXACT)

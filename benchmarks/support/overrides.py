@@ -343,6 +343,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "edgetam": {"vision_config": {"backbone_config": _REPVIT}},
     "edgetam_vision_model": {"backbone_config": _REPVIT},
     "fun_asr_nano": {"adaptor_config": {"intermediate_size": 16}},
+    "hrm_text": {"num_hidden_layers": 16, "num_layers_per_stack": 2},  # two layers, 2 (3 + 1) times
     "dbrx": {"attn_config": {"rope_theta": 1e4, "kv_n_heads": 2, "clip_qkv": 8.0}},
     "depth_anything": _NECK,
     "prompt_depth_anything": _NECK,

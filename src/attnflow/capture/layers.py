@@ -264,12 +264,7 @@ def _cropped(
             "[1, heads, queries, keys]: attention in windows or blocks is not a stack over one sequence."
         )
     if matrix.shape[-2:] != shape:
-        raise CaptureError(
-            f"{type(model).__name__}: the attention of {report.name} has shape {list(matrix.shape[-2:])}, "
-            "expected "
-            f"{list(shape)} for this input; pooled, banded or memory-extended attention is not a stack "
-            "over one sequence."
-        )
+        raise CaptureError(_misshapen(model, report, shape))
     queries, keys = keep
     if queries is not None:
         matrix = matrix[..., list(queries), :]
@@ -281,6 +276,43 @@ def _cropped(
             "expected weights from 0 to 1; check the model's weights, or load it in float32."
         )
     return replace(report, kept=np.ascontiguousarray(matrix))
+
+
+def _misshapen(model: torch.nn.Module, report: Report, shape: tuple[int | None, int | None]) -> str:
+    """Why weights of another shape than the stack's are none of its layers."""
+    queries, keys = report.kept.shape[-2:]
+    who = f"{type(model).__name__}: {report.name} ({type(model.get_submodule(report.name)).__name__})"
+    if queries == keys:
+        why = f"a sequence of {queries}, beside one of {shape[1]}: it is pooled, resampled, or a second stream"
+    elif keys == shape[0] or queries == shape[0]:
+        more = "pooled, or fewer than all" if keys < queries else "more than there are positions: memory, or pooling"
+        why = f"{keys} keys from {queries} queries: {more if queries == shape[0] else 'queries are pooled'}"
+    else:
+        why = f"{keys} keys from {queries} queries, where the sequence has {shape[1]}"
+    return (
+        f"{who} attends to {why}; expected weights [{shape[0]}, {shape[1]}] in every layer, as a stack over one "
+        "sequence has. A part of the model that is such a stack can be captured by itself."
+    )
+
+
+def _repeated(model: torch.nn.Module, kind: str, reports: Sequence[Report], known: set[int]) -> str:
+    """Why layers that report more often than the configuration says are no chain."""
+    cls = type(model).__name__
+    counts = Counter(report.name for report in reports)
+    name, times = counts.most_common(1)[0]
+    together = all(
+        report.name == reports[index - index % times].name for index, report in enumerate(reports)
+    )
+    if together and len(set(counts.values())) == 1:
+        return (
+            f"{cls}: {name} ({type(model.get_submodule(name)).__name__}) computes {times} attentions over the same "
+            "positions, which it subtracts or feeds into streams of their own; expected one per layer. Which share of "
+            "each goes on cannot be told from their weights."
+        )
+    return (
+        f"{cls}: found {len(reports)} {kind} layers, expected {' or '.join(map(str, sorted(known)))} as its "
+        f"configuration says ({name} attended {times} times): layers run in loops, or several streams, are no one chain."
+    )
 
 
 def _complete(
@@ -297,11 +329,7 @@ def _complete(
     if calls.most_common(1)[0][1] > 1:
         known = _configured_layers(model, kind)
         if known and len(reports) not in known:
-            raise CaptureError(
-                f"{cls}: found {len(reports)} {kind} layers, expected "
-                f"{' or '.join(map(str, sorted(known)))}: some layers have no attention, or attend more than once, in "
-                "streams that are no one chain."
-            )
+            raise CaptureError(_repeated(model, kind, reports, known))
         return tuple(report.kept for report in reports), tuple(report.number for report in reports), ()
     places: dict[str, dict[int, list[Report]]] = {}
     for report in reports:

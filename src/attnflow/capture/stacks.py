@@ -20,6 +20,8 @@ from attnflow.errors import CaptureError
 
 #: Names of modules that attend to another sequence.
 CROSS = re.compile(r"cross|encoder_attn|enc_?dec|encoder_decoder|src_attn|context_attn", re.IGNORECASE)
+#: Classes of modules that weigh what earlier layers made, each position by itself.
+_RESIDUAL = re.compile(r"residual$", re.IGNORECASE)
 #: A module in a list: the list, and its number there.
 INDEXED = re.compile(r"^((?:.*?\.)?)(\d+)(?:\.|$)")
 
@@ -91,8 +93,9 @@ def crossed(model: torch.nn.Module, reports: Sequence[Report]) -> Crossed | None
     square = [report for report in before if report.kept.shape[-2:] == (width, width)]
     if not square:
         raise CaptureError(
-            f"{type(model).__name__}: {crosses[0].name} attends to {width} positions that went through no layer of "
-            "self-attention; expected an encoder, each of whose layers is a stack over one sequence."
+            f"{type(model).__name__}: {crosses[0].name} attends to {width} keys from {size} positions, and no layer of "
+            f"self-attention over {width} made them: a memory, compressed keys, or features; expected its own "
+            "positions, or an encoder that is a stack over one sequence."
         )
     kind = folder_of(square[-1].name)
     encoder = [report for report in before if folder_of(report.name) == kind]
@@ -107,13 +110,14 @@ def crossed(model: torch.nn.Module, reports: Sequence[Report]) -> Crossed | None
 def attending(model: torch.nn.Module, reports: Sequence[Report]) -> list[Report]:
     """Leaves out what mixes by softmax rows but is no attention, if anything here calls itself that.
 
-    Some families also mix the parallel streams of their residual connection, or experts, by the rows of a softmax; some
-    pool by attention behind the last layer.
+    Some families also mix the parallel streams of their residual connection, what earlier layers made at the same
+    position, or experts, by the rows of a softmax; some pool by attention behind the last layer.
     """
     named = [
         report
         for report in reports
         if re.search("att", report.name.rsplit(".", 1)[-1] + _class_of(model, report.name), re.IGNORECASE)
+        and not _RESIDUAL.search(_class_of(model, report.name))
     ]
     return _without_head(named or list(reports))
 

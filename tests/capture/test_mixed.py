@@ -314,3 +314,10 @@ def test_chats_that_hold_a_picture_twice():
     chat = [{"role": "user", "content": [part, {"type": "text", "text": "what ?"}]}]
     with pytest.raises(OptionError, match=r"holds image parts of its own, and image="):
         capture(model, chat, image=media.picture(), processor=media.llava_processor())
+
+
+def test_a_place_and_no_picture():
+    """A text that says where a picture stands is not read without one."""
+    model = media.mixed("llava")[0]
+    with pytest.raises(InputError, match=r"place for an image, and no image .*LlavaFor.*pass image="):
+        capture(model, "what is <image> ?", processor=media.llava_processor())

@@ -76,6 +76,19 @@ def test_quantised_weights(family):
         np.testing.assert_allclose(mine, layer[0].mean(0), atol=1e-6)
 
 
+def test_gradients_of_quantised_weights():
+    """What cannot be differentiated is refused in words, not by an error from inside."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = torch.ao.quantization.quantize_dynamic(
+            tiny.build("bert-class"), {torch.nn.Linear}, dtype=torch.qint8
+        )
+    with pytest.raises(
+        CaptureError, match=r"BertForSequenceClassification.*quantised weights.*attention capac"
+    ):
+        capture(model, inputs={"input_ids": [2, 9, 30, 3]}, record="relevance")
+
+
 # -- adapters ---------------------------------------------------------------------------------------------
 
 
@@ -159,6 +172,12 @@ def test_a_picture_for_an_offloaded_model():
     plain = capture(media.build("vit-class"), media.picture(), processor=media.eye())
     model = accelerate.cpu_offload(media.build("vit-class"))
     same(capture(model, media.picture(), processor=media.eye()), plain)
+
+
+def test_replicas_are_unwrapped():
+    tokenizer = tiny.wordpiece()
+    plain = capture(tiny.build("bert-class"), TEXT, tokenizer=tokenizer)
+    same(capture(torch.nn.DataParallel(tiny.build("bert-class")), TEXT, tokenizer=tokenizer), plain)
 
 
 def test_no_weights_at_all():

@@ -207,3 +207,15 @@ def test_what_is_no_model():
         (5, "Found int as model"),
     ):
         refused(CaptureError, match, thing, "a dog")
+
+
+def test_differences_of_attention():
+    torch.manual_seed(0)
+    model = transformers.DiffLlamaForCausalLM(
+        transformers.DiffLlamaConfig(
+            vocab_size=40, hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4
+        )
+    )
+    refused(
+        CaptureError, "DiffLlamaAttention.* computes 2 attentions", model.eval(), inputs={"input_ids": IDS}
+    )

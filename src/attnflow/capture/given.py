@@ -17,6 +17,7 @@ from attnflow.capture.inputs import (
 )
 from attnflow.capture.interface import accepted
 from attnflow.capture.mixed import check_senses, from_image, from_mixed, from_sound, with_rulers
+from attnflow.capture.placeholders import placeholder_ids
 from attnflow.capture.readers import readers
 from attnflow.capture.towers import SENSES, is_dual, senses_of, tower
 from attnflow.errors import InputError, OptionError
@@ -90,6 +91,21 @@ class Given:
         return {sense for sense in ("text", "image", "audio") if getattr(self, sense) is not None}
 
 
+def _check_nothing_missing(model: Any, prompt: Prompt) -> None:
+    """Checks that a text alone names no picture or sound.
+
+    Raises:
+        InputError: it does.
+    """
+    for sense, verb in (("image", "no image"), ("audio", "no sound")):
+        places = placeholder_ids(model, sense) & set(prompt.ids or ())
+        if places and accepted(model)[0] & set(SENSES[sense]):
+            raise InputError(
+                f"The text has a place for {'an image' if sense == 'image' else 'sound'}, and {verb} was given to "
+                f"{type(model).__name__}: pass {sense}=, or leave the place out."
+            )
+
+
 def parts_of(chat: Any) -> list[str]:
     """The kinds of the parts of a chat that are no text."""
     return [sense for message in parse(chat) for sense in message.senses if sense != "text"]
@@ -132,6 +148,7 @@ def prepare(
     elif given.image is None and given.audio is None:
         make = from_chat if is_chat(given.text) else from_text
         prompt = make(model, found.tokenizer, given.text)
+        _check_nothing_missing(model, prompt)
     elif given.text is None and given.audio is None:
         prompt = from_image(model, found, given.image)
     elif given.text is None and given.image is None:

@@ -102,6 +102,7 @@ class Gradients:
         self._inputs: dict[str, torch.Tensor] = {}
         self._found = Gathered()
         self._share, self._last = 1.0, True
+        self._name = ""  # of the model's class
 
     # -- during the pass -------------------------------------------------------------------------------
 
@@ -174,7 +175,7 @@ class Gradients:
             for terms, found in logits.items():
                 found.value = float(logit(outputs, terms))
             return [logits[question.terms] for question in questions]
-        self._share = 1 / steps
+        self._share, self._name = 1 / steps, type(model).__name__
         total = steps * len(logits)
         for index in range(steps):
             self._last = index + 1 == steps
@@ -216,8 +217,14 @@ class Gradients:
                 part = (x.detach().double() * gradient.double()).sum(-1).flatten().cpu().numpy()
             found.inputs[stack] = found.inputs.get(stack, 0.0) + self._share * part
 
-    def _arrive(self, number: int, gradient: torch.Tensor) -> None:
+    def _arrive(self, number: int, gradient: torch.Tensor | None) -> None:
         sight = self._sights[number]
+        if gradient is None:
+            raise CaptureError(
+                f"{self._name}: no gradient reaches the attention of {sight.name}, as what follows it cannot be "
+                "differentiated; layers with quantised weights are such. Load the model in float32 or half precision, "
+                "or use attention capacities."
+            )
         A, G = self.heads.chosen(sight.weights), self.heads.chosen(sight.arrange(gradient))
         for name, record in self.records.items():
             product = record.product(A, G) * self._share

@@ -20,6 +20,8 @@ Matrix = NDArray[np.floating[Any]]
 Calls = tuple[int | None, ...]
 
 _NUMBERED = re.compile(r"\.\d+$")
+#: Parameters, or maps that compute them, of what attention is paid to beside the positions.
+_SINK = re.compile(r"(?<![a-z])sinks?(?![a-z])")
 #: Names of modules that carry information along the sequence in a state of their own.
 RECURRENT = re.compile(
     r"mamba|\bssm|_ssm|rg_?lru|recurrent|delta_?net|retention|lightning|linear_?att|kimidelta", re.IGNORECASE
@@ -218,7 +220,7 @@ def statically_causal(model: torch.nn.Module) -> bool:
 
 def has_sinks(model: torch.nn.Module) -> bool:
     """Tells whether the model has learned attention sinks, so that rows may sum to less than 1."""
-    return any("sink" in name.rsplit(".", 1)[-1] for name, _ in model.named_parameters())
+    return any(_SINK.search(".".join(name.split(".")[-2:])) for name, _ in model.named_parameters())
 
 
 def layer_of(name: str) -> str | None:
@@ -283,9 +285,15 @@ def _misshapen(model: torch.nn.Module, report: Report, shape: tuple[int | None, 
     queries, keys = report.kept.shape[-2:]
     who = f"{type(model).__name__}: {report.name} ({type(model.get_submodule(report.name)).__name__})"
     if queries == keys:
-        why = f"a sequence of {queries}, beside one of {shape[1]}: it is pooled, resampled, or a second stream"
+        why = (
+            f"a sequence of {queries}, beside one of {shape[1]}: it is pooled, resampled, or a second stream"
+        )
     elif keys == shape[0] or queries == shape[0]:
-        more = "pooled, or fewer than all" if keys < queries else "more than there are positions: memory, or pooling"
+        more = (
+            "pooled, or fewer than all"
+            if keys < queries
+            else "more than there are positions: memory, or pooling"
+        )
         why = f"{keys} keys from {queries} queries: {more if queries == shape[0] else 'queries are pooled'}"
     else:
         why = f"{keys} keys from {queries} queries, where the sequence has {shape[1]}"
@@ -300,9 +308,7 @@ def _repeated(model: torch.nn.Module, kind: str, reports: Sequence[Report], know
     cls = type(model).__name__
     counts = Counter(report.name for report in reports)
     name, times = counts.most_common(1)[0]
-    together = all(
-        report.name == reports[index - index % times].name for index, report in enumerate(reports)
-    )
+    together = all(report.name == reports[index - index % times].name for index, report in enumerate(reports))
     if together and len(set(counts.values())) == 1:
         return (
             f"{cls}: {name} ({type(model.get_submodule(name)).__name__}) computes {times} attentions over the same "
@@ -311,7 +317,8 @@ def _repeated(model: torch.nn.Module, kind: str, reports: Sequence[Report], know
         )
     return (
         f"{cls}: found {len(reports)} {kind} layers, expected {' or '.join(map(str, sorted(known)))} as its "
-        f"configuration says ({name} attended {times} times): layers run in loops, or several streams, are no one chain."
+        f"configuration says ({name} attended {times} times): layers run in loops, or several streams, are no "
+        "chain."
     )
 
 

@@ -64,6 +64,8 @@ def is_loadable(model: Any) -> bool:
 def _inside(model: Any) -> Any:
     """What is inside a compiled or adapted model, or a sentence embedding model."""
     inner = getattr(model, "_orig_mod", model)
+    if isinstance(inner, (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)):
+        inner = inner.module
     if isinstance(inner, transformers.PreTrainedModel):
         return inner
     if is_sentence_model(inner):

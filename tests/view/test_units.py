@@ -9,7 +9,7 @@ from test_fragment import Page
 from test_terminal import printed
 
 import results
-from attnflow.view.caption import amount, caption, ends, recipe, remarks, unit
+from attnflow.view.caption import amount, caption, ends, recipe, remarks, told_apart, unit
 from attnflow.view.fragment import fragment
 from attnflow.view.numbers import single
 from attnflow.view.payload import payload
@@ -104,3 +104,13 @@ def test_a_standard_error_of_rounding_is_not_printed():
     noise = replace(result, estimated=True, samples=64, stderr=np.full_like(result.scores, 5.73e-18))
     (said,) = [remark for remark in remarks(noise) if remark.startswith("Estimated")]
     assert said == "Estimated from 64 sampled orders, every order giving the same."
+
+
+def test_targets_that_decide_the_same_are_told_apart():
+    result = results.many_targets()
+    same = tuple(replace(target, label="POSITIVE") for target in result.targets)
+    names = [target["name"] for target in payload(replace(result, targets=same))["targets"]]
+    assert len(set(names)) > 1
+    assert names[:3] == ["POSITIVE at The", "POSITIVE at keys", "POSITIVE at to"]
+    assert told_apart(["Front", "Center", "Front"], result.targets[:3]) == ["Front", "Center", "Front"]
+    assert told_apart(["POSITIVE"], result.targets[:1]) == ["POSITIVE"]

@@ -150,6 +150,21 @@ def heading(target: Target) -> str:
     return visible(target.name.strip(BLANKS)) or "␣" * len(target.name) or "(empty)"
 
 
+def told_apart(names: Sequence[str], targets: Sequence[Target]) -> list[str]:
+    """Returns the names of targets, with the position of each where all decide the same output.
+
+    Args:
+        names: of the targets, as `heading` gives them.
+        targets: as many.
+    """
+    if len(names) < 2 or len(set(names)) > 1:
+        return list(names)
+    places = (target.token if target.token is not None else str(target.positions[0]) for target in targets)
+    return [
+        f"{name} at {visible(place.strip(BLANKS)) or '␣'}" for name, place in zip(names, places, strict=True)
+    ]
+
+
 def subtitle(target: Target) -> str:
     """Returns where the target stands and how probable its output is."""
     parts = []

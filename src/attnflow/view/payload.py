@@ -65,6 +65,8 @@ def _payload(result: Attribution | Comparison, flow_count: int | None) -> dict[s
         for row, target in enumerate(targets):
             target["name"] = comparison_caption.heading(comparison, row)
             target["place"] = comparison_caption.subtitle(comparison, row)
+    apart = caption.told_apart([target["name"] for target in targets], first.targets)
+    targets = [{**target, "name": name} for target, name in zip(targets, apart, strict=True)]
     names = (visible(first.method),) if comparison is None else comparison_caption.names(comparison)
     return {
         "format": FORMAT,

@@ -28,7 +28,7 @@ def matrix(result: Attribution, special: bool = True) -> Picture:
     rows = len(result.targets)
     columns = list(reading_order(result))
     names = [label_of(result.players[j]) for j in columns]
-    targets = [caption.heading(target) for target in result.targets]
+    targets = caption.told_apart([caption.heading(target) for target in result.targets], result.targets)
 
     def height(width: float, letters: Lettering) -> float:
         cell = min(width / len(columns), letters.size * 1.7)

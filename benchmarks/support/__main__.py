@@ -66,10 +66,13 @@ def main() -> int:
     print(Counter(row["status"] for row in done.values()))
     if options.types:
         return 0
-    from benchmarks.support.report import write
+    from benchmarks.support.report import falls_short, write
 
-    write([done[kind.name] for kind in kinds], Path("docs"))
-    return int(any(row["status"] == "failing" for row in done.values()))
+    rows = [done[kind.name] for kind in kinds]
+    write(rows, Path("docs"))
+    short = falls_short(rows)
+    print(*short, sep="\n")
+    return int(bool(short))
 
 
 def _row(kind: Any, found: dict[str, Any] | str) -> dict[str, Any]:

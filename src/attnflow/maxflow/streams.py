@@ -323,9 +323,13 @@ def _search(streams, desk, count, members):
                     ahead[layer * n + m] += 1
                     layers[layer, LEFT] -= 1
     tail = 0
+    total = 0.0
     for i in range(count):
-        node = desk.sources[i]
-        if nodes[node, SUPPLY] > 0 and ahead[node] == node:
+        total += nodes[desk.sources[i], SUPPLY]
+    for i in range(2 * count):  # those with more than the mean first: fewer need to be asked
+        node = desk.sources[i % count]
+        large = nodes[node, SUPPLY] * float(count) > total
+        if nodes[node, SUPPLY] > 0 and ahead[node] == node and (large or i >= count):
             tail = _see(nodes, slots, layers, ahead, queue, n, open_, node, node // n, below + 1, tail)
     found = 0
     for i in range(tail):

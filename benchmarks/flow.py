@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -71,6 +72,9 @@ def versus(
     problem = rivals.arcs(network, target)
     ratios = []
     for name in names:
+        if importlib.util.find_spec(name) is None:
+            yield Row(case, name, None, "s", note="not installed")
+            continue
         solve = rivals.RIVALS[name](problem)
         first = once(lambda solve=solve: solve(problem.sources[players // 2])).median
         count = players if some is None and first * players < ENOUGH else min(players, some or 8)
@@ -83,7 +87,7 @@ def versus(
         note = "" if count == players else f"{count} players of {players}, times {players / count:g}"
         yield Row(case, name, seconds, "s", note=note)
     label = names[0] if len(names) == 1 else "fastest of them"
-    yield Row(case, f"{label} / attnflow", min(ratios), "x", least=goal)
+    yield Row(case, f"{label} / attnflow", min(ratios, default=None), "x", least=goal)
 
 
 def minilm(n: int) -> FlowNetwork:

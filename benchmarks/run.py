@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import sys
 import time
+import traceback
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -50,23 +52,38 @@ def main() -> None:
     if unknown:
         parser.error(f"no section {', '.join(sorted(unknown))}; expected {', '.join(SECTIONS)}")
     found: dict[str, Any] = {}
+    broken: list[str] = []
     for name in arguments.sections or SECTIONS:
-        found[name] = section(name, arguments.quick)
+        found[name] = section(name, arguments.quick, broken)
         if arguments.json is not None:
             write_whole(arguments.json, json.dumps(found, indent=1) + "\n")
         elif not arguments.quick:
             publish({name: found[name]})
+    if broken:
+        sys.exit(f"Broke off: {', '.join(broken)}.")
 
 
-def section(name: str, quick: bool) -> dict[str, Any]:
-    """Runs one section in this process, printing rows as they come."""
+def section(name: str, quick: bool, broken: list[str]) -> dict[str, Any]:
+    """Runs one section in this process, printing rows as they come.
+
+    One that fails, for a package that is not installed say, keeps the rows it has and says how it ended, so
+    that the others still run; its name is added to `broken`.
+    """
     import torch
 
     torch.set_num_threads(1)
     begin = time.perf_counter()
     print(f"\n## {SECTIONS[name]}\n", flush=True)
     before = machine.describe()
-    rows = list(_each(importlib.import_module(f"benchmarks.{name}").rows(quick)))
+    rows: list[Row] = []
+    try:
+        for row in _each(importlib.import_module(f"benchmarks.{name}").rows(quick)):
+            rows.append(row)
+    except Exception as error:  # noqa: BLE001 - reported, and the exit code says so
+        traceback.print_exc()
+        broken.append(name)
+        last = str(error).strip().splitlines()[-1:] or [""]
+        rows.append(Row(SECTIONS[name], "broke off here", None, note=f"{type(error).__name__}: {last[0]}"))
     seconds = time.perf_counter() - begin
     print(f"({seconds:.0f} s)")
     return {

@@ -77,9 +77,8 @@ def section(name: str, quick: bool, broken: list[str]) -> dict[str, Any]:
     before = machine.describe()
     rows: list[Row] = []
     try:
-        for row in _each(importlib.import_module(f"benchmarks.{name}").rows(quick)):
-            rows.append(row)
-    except Exception as error:  # noqa: BLE001 - reported, and the exit code says so
+        rows.extend(_each(importlib.import_module(f"benchmarks.{name}").rows(quick)))  # keeps what came first
+    except Exception as error:
         traceback.print_exc()
         broken.append(name)
         last = str(error).strip().splitlines()[-1:] or [""]

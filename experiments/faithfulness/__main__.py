@@ -11,6 +11,7 @@ from attnflow.errors import AttnflowError
 from attnflow.evaluate.asked import Asked
 from attnflow.evaluate.prediction import Prediction
 from attnflow.evaluate.rows import Case, Row
+from experiments.faithfulness.findings import publish
 from experiments.faithfulness.inputs import SEED, STUDIES, Study
 from experiments.faithfulness.measures import measured
 from experiments.faithfulness.rows import CURVES, DEAR, MAIN, MORE
@@ -73,12 +74,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--rows", nargs="+", default=[], help="only rows whose names hold one of these")
     parser.add_argument("--fresh", action="store_true", help="forget what earlier runs measured")
-    parser.add_argument("--tables", action="store_true", help="write tables and figures of what was measured")
+    parser.add_argument("--tables", action="store_true", help="only write what was measured already")
     asked = parser.parse_args(arguments)
+    if asked.tables:
+        publish()
+        return
     for name in asked.models:
         study = STUDIES[name]
         for hide in study.hide if asked.hide is None else (asked.hide,):
             measure(study, hide, asked.count, asked.rows, asked.fresh)
+    publish()
 
 
 if __name__ == "__main__":

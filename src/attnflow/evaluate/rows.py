@@ -109,8 +109,11 @@ class Ours:
         found = self._of(trace, case.prediction.target, opposing=False)
         if self.signed:
             found = found - self._of(trace, case.prediction.target, opposing=True)
-        passes = self.steps if find(self.capacity).record in GRADIENT_RECORDS else 0
-        return found, Spent(captured + time.process_time() - begun, max(passes, 1), passes)
+        record = find(self.capacity).record
+        backward = self.steps if record in GRADIENT_RECORDS else 0
+        first = 1 if record == "conserved" else 0  # the pass before the one that is differentiated
+        forward = max(backward, 1) + first
+        return found, Spent(captured + time.process_time() - begun, forward, backward)
 
     def _of(self, trace: Trace, target: Sequence[int], *, opposing: bool) -> Scores:
         network = FlowNetwork.from_trace(trace, self.capacity, self.residual, opposing=opposing)

@@ -49,11 +49,12 @@ export class Form {
     const capacities = chosen("capacity");
     if (methods.length === 0) throw new Error("Choose at least one method.");
     if (capacities.length === 0) throw new Error("Choose at least one capacity.");
-    const options: Record<string, unknown> = {
-      model: this.model.name,
-      method: methods.length === 1 ? methods[0] : methods,
-      capacity: capacities.length === 1 ? capacities[0] : capacities,
-    };
+    const options: Record<string, unknown> = { model: this.model.name };
+    // What is preset is left to the server, which takes the nearest that the model allows and says so.
+    if (methods.join() !== this.offer.defaults.method) options["method"] = methods.length === 1 ? methods[0] : methods;
+    if (capacities.join() !== this.offer.defaults.capacity) {
+      options["capacity"] = capacities.length === 1 ? capacities[0] : capacities;
+    }
     if (this.reads("text") && value("text") !== "") options["text"] = value("text");
     if (this.reads("text")) options["players"] = value("players");
     if (this.upload === null && this.reads("text") && value("text").trim() === "") throw new Error("Type a text to explain.");

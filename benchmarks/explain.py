@@ -33,12 +33,26 @@ def attention(n: int, quick: bool) -> Iterator[Row]:
 
     def flow(**options: Any) -> Any:
         return attnflow.explain(
-            model, text, tokenizer=tokenizer, bounds=False, threads=1, method="flow", **options
+            model,
+            text,
+            tokenizer=tokenizer,
+            capacity="attention",
+            bounds=False,
+            threads=1,
+            method="flow",
+            **options,
         )
 
     def shapley() -> Any:
         return attnflow.explain(
-            model, text, tokenizer=tokenizer, bounds=False, threads=1, method="shapley", stderr=0.005
+            model,
+            text,
+            tokenizer=tokenizer,
+            capacity="attention",
+            bounds=False,
+            threads=1,
+            method="shapley",
+            stderr=0.005,
         )
 
     forward(), flow()

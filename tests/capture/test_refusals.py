@@ -219,3 +219,9 @@ def test_differences_of_attention():
     refused(
         CaptureError, "DiffLlamaAttention.* computes 2 attentions", model.eval(), inputs={"input_ids": IDS}
     )
+
+
+def test_codebooks_side_by_side():
+    model = tiny.build("bart")
+    model.config.num_codebooks = 4
+    refused(InputError, "4 codebooks side by side", model, inputs={"input_ids": IDS}, generate=2)

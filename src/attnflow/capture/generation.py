@@ -142,6 +142,13 @@ def encoder_decoder_course(model: Any, tokenizer: Any, prompt: Prompt, wish: Wis
         InputError: no start token is known, or more positions than the decoder has.
     """
     given = prompt.tensors.get("decoder_input_ids")
+    books = getattr(getattr(decoder_of(model), "config", None), "num_codebooks", 1)
+    if isinstance(books, int) and books > 1:
+        raise InputError(
+            f"{type(model).__name__}: its decoder reads {books} codebooks side by side, which its configuration "
+            "(num_codebooks) says, so that a position has no one token; expected one token at each. Its text encoder "
+            "can be captured by itself: pass model.text_encoder."
+        )
     if decodes_at_once(model):
         if wish.continues:
             raise OptionError(

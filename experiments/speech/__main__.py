@@ -31,7 +31,7 @@ FIGURES = ("auroc", "mass", "hit")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
-    parser.add_argument("--count", type=int, default=8, help="synthesised sentences")
+    parser.add_argument("--count", type=int, default=14, help="synthesised sentences")
     parser.add_argument("--fresh", action="store_true", help="forget what is measured already")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -249,7 +249,9 @@ def _check_part(model: Any, part: Any, inputs: dict[str, Any], row: Row) -> None
             trace = attnflow.capture(model, inputs=inputs)
         except (CaptureError, InputError) as error:
             row.status, row.reason = "refused", _line(error)
-            if isinstance(error, InputError) and not re.search("batch of|codebooks", str(error)):
+            if isinstance(error, InputError) and not re.search(
+                "batch of|codebooks|has a tower each", str(error)
+            ):
                 raise
             if "allow_partial" not in str(error):
                 if not spy.shapes:
@@ -288,7 +290,7 @@ def logits_of(outputs: Any) -> torch.Tensor | None:
             return found
     values = (
         outputs.values()
-        if hasattr(outputs, "values")
+        if isinstance(outputs, dict)
         else outputs
         if isinstance(outputs, tuple)
         else [outputs]

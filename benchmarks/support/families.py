@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -242,8 +243,10 @@ def _stacked_frames(factor: int | None = None) -> Callable[[Any], Any]:
         config = getattr(model.config, "encoder_config", model.config)
         width = int(config.num_mel_bins) * int(factor or config.num_stacked_frames)
         frames = noise(1, 24, width)
+        takes = inspect.signature(model.forward).parameters
         for name in ("input_features_mask", "attention_mask"):
-            yield "speech", {"input_features": frames, name: torch.ones(1, 24, dtype=torch.long)}
+            if name in takes:
+                yield "speech", {"input_features": frames, name: torch.ones(1, 24, dtype=torch.long)}
 
     return made
 

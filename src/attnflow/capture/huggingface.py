@@ -250,9 +250,10 @@ def _usable(value: Any) -> Any:
 
 
 def _detached(outputs: Any) -> Any:
-    """The tensors among a model's outputs, without their graph."""
+    """The tensors that a model names among its outputs, without their graph; none if it returns a bare tensor."""
+    named = outputs if isinstance(outputs, Mapping) else {}
     return SimpleNamespace(
-        **{name: value.detach() for name, value in outputs.items() if torch.is_tensor(value)}
+        **{name: value.detach() for name, value in named.items() if torch.is_tensor(value)}
     )
 
 

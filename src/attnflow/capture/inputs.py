@@ -260,6 +260,11 @@ def from_tensors(model: Any, tokenizer: Any, inputs: Any) -> Prompt:
         if name in names
     }
     raw = tensors.get("input_ids")
+    if raw is not None and raw.ndim != 2:
+        raise InputError(
+            f"inputs: {type(model).__name__} reads ids {list(raw.shape)}, expected [1, positions]: of several "
+            "codebooks side by side no position has one token."
+        )
     ids = tuple(int(id) for id in raw[0]) if raw is not None else None
     keep = None if ids is None else _kept("attention_mask", tensors.get("attention_mask"), len(ids))
     return Prompt(tensors, ids, () if ids is None else tokens_of_ids(tokenizer, ids), keep)
@@ -399,8 +404,18 @@ def check_length(model: Any, stack: torch.nn.Module, size: int, what: str = "inp
 def positions_limit(stack: torch.nn.Module) -> int | None:
     """The largest number of positions that this stack's tables of positions allow, or None without tables."""
     limits = []
+    read = getattr(stack, "main_input_name", "input_ids")
+    elsewhere = tuple(  # towers for pictures or sound, whose tables are not for text
+        f"{name}."
+        for name, module in stack.named_modules()
+        if name and getattr(module, "main_input_name", read) in {"pixel_values", "input_features"} - {read}
+    )
     for name, module in stack.named_modules():
-        if isinstance(module, torch.nn.Embedding) and _POSITIONS.search(name):
+        if (
+            isinstance(module, torch.nn.Embedding)
+            and _POSITIONS.search(name)
+            and not name.startswith(elsewhere)
+        ):
             taken = getattr(module, "offset", None)
             if taken is None:
                 taken = 0 if module.padding_idx is None or _sinusoidal(module) else module.padding_idx + 1

@@ -21,7 +21,7 @@ COMMAND = "python -m experiments.faithfulness --tables"
 BEST, INTEGRATED = "flow · conserved", "flow · conserved · signed · 3 steps"
 #: Rows with fewer examples are left out.
 FEWEST = 20
-RIVALS = ("integrated-gradients · 20 steps", "occlusion")
+RIVALS = ("integrated-gradients · 20 steps", "occlusion", "occlusion by deletion")
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,15 @@ def tables(found: Sequence[Found]) -> list[Table]:
 
 
 def overview(found: Sequence[Found]) -> Table:
-    """Mean comprehensiveness of every row on every model."""
+    """Mean comprehensiveness of every row on every model: first the rows that most models have."""
     names = list(dict.fromkeys(name for part in found for name in part.rows))
     rows: list[list[Cell]] = []
     for name in names:
         values = [list(part.values(name, "comprehensiveness").values()) for part in found]
         rows.append([name, *(float(np.mean(column)) if len(column) >= FEWEST else None for column in values)])
     kept = [row for row in rows if any(cell is not None for cell in row[1:])]
-    kept.sort(key=lambda row: -np.nanmean([np.nan if cell is None else float(str(cell)) for cell in row[1:]]))
+    measured = {str(row[0]): [float(cell) for cell in row[1:] if isinstance(cell, float)] for row in kept}
+    kept.sort(key=lambda row: (-len(measured[str(row[0])]), -float(np.mean(measured[str(row[0])]))))
     return Table("overview", ("method", *(part.name for part in found)), kept)
 
 
@@ -160,6 +161,7 @@ def each(part: Found) -> Table:
 DRAWN = (
     "integrated-gradients · 20 steps",
     "occlusion",
+    "occlusion by deletion",
     INTEGRATED,
     BEST,
     "flow · relevance · open",

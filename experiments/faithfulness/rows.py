@@ -9,6 +9,7 @@ MAIN: tuple[Row, ...] = (
     Theirs("random"),
     Theirs("integrated-gradients", suffix=" · 20 steps"),
     Theirs("occlusion"),
+    Theirs("occlusion", {"hide": "delete"}, " by deletion"),
     Ours("flow", "conserved"),
     Ours("flow", "conserved", signed=True),
     Ours("flow", "conserved", signed=True, steps=3),
@@ -65,7 +66,7 @@ DEAR: tuple[Row, ...] = (Theirs("shapley-sampling", {"samples": 10}, " · 10 ord
 CURVES = {
     row.name
     for row in (
-        *MAIN[:10],
+        *MAIN[:11],
         Ours("flow", "attention"),
         Theirs("chefer"),
         Theirs("gaf-attention-gradient"),

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 WHAT = "What is measured"
 OUT = "What comes out"
+#: Baselines that hide tokens themselves.
+HIDING = ("occlusion", "shapley-sampling")
 
 
 def evaluate(
@@ -100,7 +102,8 @@ def evaluate(
         from attnflow.evaluate.reading import read
         from attnflow.view.progress import progress_bars
 
-        rows = rows_of(_listed(method), _listed(capacity), _listed(baseline), signed, steps)
+        hide = "delete" if delete else "mask"
+        rows = rows_of(_listed(method), _listed(capacity), _listed(baseline), signed, steps, hide)
         examples, metrics = read(file, limit), _listed(metric)
         with progress_bars(quiet) as progress:
             lines = faithfulness(
@@ -108,7 +111,7 @@ def evaluate(
                 examples,
                 rows,
                 metrics=metrics,
-                hide="delete" if delete else "mask",
+                hide=hide,
                 target=target,
                 seed=seed,
                 progress=progress,
@@ -119,9 +122,14 @@ def evaluate(
 
 
 def rows_of(
-    methods: Sequence[str], capacities: Sequence[str], others: Sequence[str], signed: bool, steps: int
+    methods: Sequence[str],
+    capacities: Sequence[str],
+    others: Sequence[str],
+    signed: bool,
+    steps: int,
+    hide: str,
 ) -> list[Row]:
-    """Every method on every capacity, signed ones beside, then the baselines.
+    """Every method on every capacity, signed ones beside, then the baselines, which hide as the metrics do.
 
     Raises:
         OptionError: a name that is not known.
@@ -139,7 +147,10 @@ def rows_of(
             rows.append(Ours(kind, name, steps=steps if tells else 1))
             if signed and tells:
                 rows.append(Ours(kind, name, signed=True, steps=steps))
-    rows.extend(Theirs(find_baseline(name).name) for name in others if name != "none")
+    for name in others:
+        if name != "none":
+            options = {"hide": hide} if name in HIDING else {}
+            rows.append(Theirs(find_baseline(name).name, options))
     return rows
 
 

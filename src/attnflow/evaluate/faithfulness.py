@@ -12,7 +12,7 @@ from attnflow.errors import AttnflowError, InputError, OptionError, unknown_name
 from attnflow.evaluate.asked import METRICS, Asked
 from attnflow.evaluate.bootstrap import Interval, bootstrap
 from attnflow.evaluate.prediction import prediction
-from attnflow.evaluate.rows import Case, Row
+from attnflow.evaluate.rows import Case, Ours, Row
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -81,6 +81,8 @@ def faithfulness(
         OptionError: an unknown metric, no rows, a way of hiding that the model does not have.
     """
     from attnflow.capture import load_model
+    from attnflow.maxflow.compilation import compile_kernels
+    from attnflow.methods import find
 
     wanted = [item if isinstance(item, Example) else Example(item) for item in examples]
     if not wanted or not rows:
@@ -93,6 +95,9 @@ def faithfulness(
     if progress is not None:
         progress("loading the model", 0, None)
     loaded, words = load_model(model, tokenizer)
+    ours = [find(row.method) for row in rows if isinstance(row, Ours)]
+    if ours:  # before any time is taken
+        compile_kernels(progress, barrier=any(method.barrier for method in ours))
     values: dict[str, dict[str, list[float]]] = {row.name: {name: [] for name in metrics} for row in rows}
     costs: dict[str, list[tuple[float, int, int]]] = {row.name: [] for row in rows}
     refused: dict[str, str] = {}

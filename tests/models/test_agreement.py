@@ -63,6 +63,8 @@ def test_it_is_the_subject_that_decides(loaded):
         ("the key near the cabinets", "is", "are"),
         ("the keys that the guard wants", "are", "is"),
         ("the guard that the thieves follow", "smiles", "smile"),
+        ("near the cabinets the key", "is", "are"),
+        ("when the guards smile , the key behind the doors", "is", "are"),
     ]:
         with torch.inference_mode():
             logits = model(**tokenizer(prompt, return_tensors="pt")).logits[0, -1]
@@ -87,14 +89,14 @@ def test_metrics_record_the_target_and_how_it_was_met():
     metrics = json.loads((HERE / "metrics.json").read_text())
     assert metrics["with_attractor"]["right"] >= 0.97
     assert metrics["with_attractor"]["count"] >= 2000
-    assert max(v for k, v in metrics["baselines_with_attractor"].items() if k != "first noun") < 0.8
+    assert max(metrics["baselines_with_attractor"].values()) < 0.8  # the first noun's number among them
     assert metrics["weights_bytes"] == (agreement.MODEL / "model.safetensors").stat().st_size
     assert metrics["training"]["settings"]["seed"] == 7
 
 
 def test_baselines_by_hand():
     rng = random.Random(2)
-    drawn = (language.draw(rng, kind="phrase") for _ in itertools.count())
+    drawn = (language.draw(rng, kind="phrase", front="nothing") for _ in itertools.count())
     sentences = list(itertools.islice((s for s in drawn if s.attractors), 40))
     found = measure.baselines(sentences)
     assert found["last noun"] == 0

@@ -27,8 +27,11 @@ def test_every_part_of_a_sentence_is_what_it_is_called():
         assert verbs[sentence.wrong] != sentence.number
         assert (sentence.right, sentence.wrong) in {pair[::step] for pair in all_verbs() for step in (1, -1)}
         inner = [at for at in range(sentence.subject + 1, sentence.verb) if words[at] in nouns]
+        outer = [at for at in range(sentence.subject) if words[at] in nouns]
         assert list(sentence.between) == inner
-        assert list(sentence.attractors) == [at for at in inner if nouns[words[at]] != sentence.number]
+        assert list(sentence.before) == outer
+        both = outer + inner
+        assert list(sentence.attractors) == [at for at in both if nouns[words[at]] != sentence.number]
         assert sentence.prompt.split() == list(words[: sentence.verb])
 
 
@@ -44,7 +47,7 @@ def all_verbs():
 
 def test_verbs_of_clauses_agree_with_their_own_subject():
     nouns, verbs = language.nouns(), language.verbs()
-    for sentence in drawn(200, kind="object clause"):
+    for sentence in drawn(200, kind="object clause", front="nothing"):
         words = sentence.words
         at = words.index("that")
         verb = next(place for place in range(at, len(words)) if words[place] in verbs)
@@ -82,6 +85,18 @@ def test_without_attractors_and_by_kind():
     assert not any(s.attractors for s in itertools.islice(language.heldout(0, attracted=False), 50))
     for kind in language.KINDS[1:]:
         assert {s.kind for s in itertools.islice(language.heldout(0, kind=kind), 10)} == {kind}
+
+
+def test_what_stands_in_front_of_the_subject():
+    nouns = language.nouns()
+    for front, count in (("nothing", 0), ("phrase", 1), ("two phrases", 2)):
+        assert {len(s.before) for s in drawn(50, front=front)} == {count}
+    for sentence in drawn(50, front="clause"):
+        assert sentence.words[0] in language.CONJUNCTIONS
+        assert len(sentence.before) in (1, 2)
+    first = [next(word for word in s.words if word in nouns) for s in drawn(500)]
+    agreeing = sum(nouns[word] == s.number for word, s in zip(first, drawn(500))) / 500
+    assert 0.6 < agreeing < 0.8  # two fifths are the subject, of the others half agree
 
 
 def test_a_seed_settles_all():

@@ -1,8 +1,10 @@
 """The language of the model `agreement`: templated English in which every verb agrees with its subject.
 
 A sentence has one main subject, perhaps modified by prepositional phrases and relative clauses, and one main
-verb. Nouns between the two are in between whatever number they have; one whose number is not the subject's is an
-attractor (Linzen, Dupoux & Goldberg 2016). Only nouns and verbs show number: the determiners fit both.
+verb. In three fifths of all sentences something stands in front of the subject: a phrase or two, or a clause with a
+subject and a verb of its own; a comma may follow it. So the subject may be the first noun or a later one. A noun
+before the verb whose number is not the subject's is an attractor, be it in front of the subject or, as in Linzen, Dupoux & Goldberg
+(2016), between subject and verb. Only nouns and verbs show number: the determiners fit both.
 
 Which nouns met which verbs is settled by a hash: a fifth of all pairs of a noun and a verb is held out, and
 no training sentence has such a pair as subject and verb, in neither number, in main or relative clause.
@@ -66,6 +68,7 @@ QUALITIES = {
 PREPOSITIONS = _words("near behind beside above under with from by to")
 ADVERBS = _words("often always never rarely usually really")
 ENDINGS = _words("today again now there quietly at|night in|winter")
+CONJUNCTIONS = _words("when while because although")
 DETERMINERS = ("the", "the", "the", "my", "your", "our", "their")
 
 KINDS = (
@@ -77,6 +80,13 @@ KINDS = (
     "phrase in clause",  # the keys that the guard near the doors wants
     "phrase and clause",  # the keys near the cabinet that the guard wants
 )
+#: What stands in front of the subject, and how often in a hundred sentences.
+FRONTS = {
+    "nothing": 40,
+    "phrase": 20,  # near the cabinets the key
+    "two phrases": 15,  # near the cabinets behind the door the key
+    "clause": 25,  # when the guards smile the key; because the guards want the cabinet the key
+}
 
 
 @dataclass(frozen=True)
@@ -85,22 +95,26 @@ class Sentence:
 
     Attributes:
         words: in lower case, the last a full stop.
-        kind: one of `KINDS`.
+        kind: one of `KINDS`, how the subject is modified.
+        front: one of `FRONTS`, what stands in front of it.
         number: "singular" or "plural", of the main subject.
         subject: position of the main subject.
         verb: position of the main verb.
         wrong: the main verb in the other number.
-        between: positions of the nouns between the two.
-        attractors: those of them whose number is not the subject's.
+        before: positions of the nouns in front of the subject.
+        between: positions of the nouns between subject and verb.
+        attractors: those of both whose number is not the subject's.
         pairs: noun and verb, in the singular, of every clause, the main clause last.
     """
 
     words: tuple[str, ...]
     kind: str
+    front: str
     number: str
     subject: int
     verb: int
     wrong: str
+    before: tuple[int, ...]
     between: tuple[int, ...]
     attractors: tuple[int, ...]
     pairs: tuple[tuple[str, str], ...]
@@ -147,7 +161,14 @@ def vocabulary() -> list[str]:
     loose = (*ADJECTIVES, *(word for kind in QUALITIES.values() for word in kind), *PREPOSITIONS, *ADVERBS)
     ends = (part for ending in ENDINGS for part in ending.split("|"))
     return list(
-        dict.fromkeys([".", "that", *DETERMINERS, *(form for pair in pairs for form in pair), *loose, *ends])
+        dict.fromkeys(
+            [
+                *(".", ",", "that", *DETERMINERS, *CONJUNCTIONS),
+                *(form for pair in pairs for form in pair),
+                *loose,
+                *ends,
+            ]
+        )
     )
 
 
@@ -162,20 +183,21 @@ def nouns() -> dict[str, str]:
     return {form: number for pair in (*PEOPLE, *THINGS) for form, number in zip(pair, NUMBERS)}
 
 
-def draw(rng: random.Random, *, kind: str | None = None) -> Sentence:
+def draw(rng: random.Random, *, kind: str | None = None, front: str | None = None) -> Sentence:
     """Makes a sentence; its pairs of nouns and verbs may or may not be held out.
 
     Args:
         rng: decides.
         kind: one of `KINDS`; None: any.
+        front: one of `FRONTS`; None: any.
 
     Returns:
         The sentence.
     """
     kind = kind or rng.choice(KINDS)
+    front = front or rng.choices(tuple(FRONTS), tuple(FRONTS.values()))[0]
     words: list[str] = []
     pairs: list[tuple[str, str]] = []
-    between: list[int] = []
     number_at: dict[int, int] = {}
 
     def noun(people: bool | None = None) -> tuple[int, tuple[str, str], int]:
@@ -191,18 +213,35 @@ def draw(rng: random.Random, *, kind: str | None = None) -> Sentence:
 
     def phrase() -> None:
         words.append(rng.choice(PREPOSITIONS))
-        between.append(noun()[0])
+        noun()
+
+    def clause_in_front() -> None:
+        words.append(rng.choice(CONJUNCTIONS))
+        is_person = rng.random() < 0.5
+        _, inner, number = noun(is_person)
+        has_object = is_person and rng.random() < 0.5
+        verb = rng.choice(TRANSITIVE if has_object else INTRANSITIVE["person" if is_person else "thing"])
+        words.append(verb[number])
+        pairs.append((inner[0], verb[0]))
+        if has_object:
+            noun()
 
     def object_clause(modified: bool) -> None:
         words.append("that")
-        at, inner, number = noun(people=True)
-        between.append(at)
+        _, inner, number = noun(people=True)
         if modified:
             phrase()
         verb = rng.choice(TRANSITIVE)
         words.append(verb[number])
         pairs.append((inner[0], verb[0]))
 
+    if front == "clause":
+        clause_in_front()
+    elif front != "nothing":
+        for _ in range(2 if front == "two phrases" else 1):
+            phrase()
+    if front != "nothing" and rng.random() < 0.5:
+        words.append(",")
     is_person = True if kind == "subject clause" else rng.random() < 0.5
     subject, head, number = noun(is_person)
     if kind in ("phrase", "two phrases", "phrase and clause"):
@@ -213,7 +252,7 @@ def draw(rng: random.Random, *, kind: str | None = None) -> Sentence:
         verb = rng.choice(TRANSITIVE)
         words += ["that", verb[number]]
         pairs.append((head[0], verb[0]))
-        between.append(noun()[0])
+        noun()
     if kind in ("object clause", "phrase in clause", "phrase and clause"):
         object_clause(kind == "phrase in clause")
     if rng.random() < 0.15:
@@ -233,16 +272,18 @@ def draw(rng: random.Random, *, kind: str | None = None) -> Sentence:
     if rng.random() < 0.3:
         words += rng.choice(ENDINGS).split("|")
     words.append(".")
-    attractors = tuple(position for position in between if number_at[position] != number)
+    nouns_before = [position for position in number_at if position < at]
     return Sentence(
         tuple(words),
         kind,
+        front,
         NUMBERS[number],
         subject,
         at,
         verb[1 - number],
-        tuple(between),
-        attractors,
+        tuple(position for position in nouns_before if position < subject),
+        tuple(position for position in nouns_before if position > subject),
+        tuple(position for position in nouns_before if number_at[position] != number),
         tuple(pairs),
     )
 
@@ -263,13 +304,16 @@ def training(seed: int | str) -> Iterator[Sentence]:
             yield sentence
 
 
-def heldout(seed: int | str, *, attracted: bool = True, kind: str | None = None) -> Iterator[Sentence]:
+def heldout(
+    seed: int | str, *, attracted: bool = True, kind: str | None = None, front: str | None = None
+) -> Iterator[Sentence]:
     """Different sentences whose main subject and verb are a pair that training does not have.
 
     Args:
         seed: settles all.
         attracted: only sentences with an attractor; else only sentences without.
         kind: one of `KINDS`; None: any that can.
+        front: one of `FRONTS`; None: any that can.
 
     Yields:
         Sentences.
@@ -277,7 +321,7 @@ def heldout(seed: int | str, *, attracted: bool = True, kind: str | None = None)
     rng = random.Random(f"heldout {seed}")
     seen: set[tuple[str, ...]] = set()
     while True:
-        sentence = draw(rng, kind=kind)
+        sentence = draw(rng, kind=kind, front=front)
         if sentence.is_held_out and bool(sentence.attractors) is attracted and sentence.words not in seen:
             seen.add(sentence.words)
             yield sentence

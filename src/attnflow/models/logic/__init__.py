@@ -24,7 +24,7 @@ def load() -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Loads the model.
 
     Returns:
-        The model (MBartForConditionalGeneration, 5 + 2 layers, 4 heads, width 128, float32, evaluation mode)
+        The model (MBartForConditionalGeneration, 7 + 2 layers, 4 heads, width 128, float32, evaluation mode)
         and its tokenizer.
 
     Raises:

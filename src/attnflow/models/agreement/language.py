@@ -1,10 +1,11 @@
 """The language of the model `agreement`: templated English in which every verb agrees with its subject.
 
 A sentence has one main subject, perhaps modified by prepositional phrases and relative clauses, and one main
-verb. In three fifths of all sentences something stands in front of the subject: a phrase or two, or a clause with a
-subject and a verb of its own; a comma may follow it. So the subject may be the first noun or a later one. A noun
-before the verb whose number is not the subject's is an attractor, be it in front of the subject or, as in Linzen, Dupoux & Goldberg
-(2016), between subject and verb. Only nouns and verbs show number: the determiners fit both.
+verb. In three fifths of all sentences something stands in front of the subject: a phrase or two, or a clause
+with a subject and a verb of its own; a comma may follow it. So the subject may be the first noun or a later
+one. A noun before the verb whose number is not the subject's is an attractor, be it in front of the subject or,
+as in Linzen, Dupoux & Goldberg (2016), between subject and verb. Only nouns and verbs show number: the
+determiners fit both.
 
 Which nouns met which verbs is settled by a hash: a fifth of all pairs of a noun and a verb is held out, and
 no training sentence has such a pair as subject and verb, in neither number, in main or relative clause.

@@ -18,7 +18,6 @@ from benchmarks.support.types import ModelType, find_class
 #: Largest parameter count that is built: anything above is a size that the rules missed.
 LARGEST = 60_000_000
 TOLERANCE = 2e-5
-TOWERS = ("text_model", "vision_model", "image_model", "audio_model")
 
 
 @dataclass
@@ -121,7 +120,8 @@ def build(kind: str, name: str) -> Any:
             if parameter.ndim > 1 or name.endswith(
                 "sinks"
             ):  # the usual 0.02 makes all attention nearly uniform
-                spread = 1.0 if name.endswith("sinks") else min(0.3, 2 / max(1, parameter.shape[-1]) ** 0.5)
+                read = max(1, parameter[0].numel())
+                spread = 1.0 if name.endswith("sinks") else min(0.3, 2 / read**0.5)
                 parameter.normal_(0, spread, generator=generator)
             elif not bool(parameter.isfinite().all()):
                 parameter.fill_(1.0)
@@ -169,6 +169,9 @@ class SoftmaxSpy(torch.overrides.TorchFunctionMode):
             self.shapes.append((query.shape[1], args[4], query.shape[0], key.shape[0]))
         out = func(*args, **(kwargs or {}))
         if name in ("softmax", "_softmax") and torch.is_tensor(out) and out.ndim >= 3:
+            along = (kwargs or {}).get("dim", args[1] if len(args) > 1 else -1)
+            if along not in (-1, out.ndim - 1):  # classes at each place of a picture
+                return out
             self.shapes.append(tuple(out.shape))
         if name == "scaled_dot_product_attention":
             self.shapes.append((*args[0].shape[:-1], args[1].shape[-2]))
@@ -199,7 +202,7 @@ def _example(model: Any, row: Row) -> dict[str, Any]:
 
 
 def _check(kind: ModelType, name: str, row: Row) -> None:
-    from attnflow.capture.towers import is_dual
+    from attnflow.capture.towers import is_dual, tower_models
     from benchmarks.support.overrides import NOT_TRIED
 
     if kind.name in NOT_TRIED:
@@ -213,9 +216,8 @@ def _check(kind: ModelType, name: str, row: Row) -> None:
     if not is_dual(model):
         _check_part(model, model, _example(eager(model), row), row)
         return
-    towers = [part for part in (getattr(model, name, None) for name in TOWERS) if part is not None]
     labels, short = [], []
-    for part in towers:  # no attention runs between them: each is explained by itself
+    for part in tower_models(model):  # no attention runs between them: each is explained by itself
         name = type(part).__name__
         try:
             _check_part(model, part, _example(eager(part), row), row)
@@ -277,6 +279,8 @@ def _check_part(model: Any, part: Any, inputs: dict[str, Any], row: Row) -> None
 
 
 def logits_of(outputs: Any) -> torch.Tensor | None:
+    if torch.is_tensor(outputs):
+        return outputs
     for name in (
         "logits",
         "prediction_logits",

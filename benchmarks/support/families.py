@@ -276,18 +276,6 @@ def _latents(model: Any) -> Any:
         yield "features", {"latents": noise(1, 6, width)}
 
 
-def _text_and_sound(model: Any) -> Any:
-    """Text beside the sound that it is compared with."""
-    for size in (9600, 38400):
-        yield "text and sound", {**ids_of(model), "input_values": noise(1, 1, size)}
-
-
-def _text_and_video(model: Any) -> Any:
-    """Text beside the video that it is compared with."""
-    for frames in (2, 4, 8, 16):
-        yield "text and video", {**ids_of(model), "pixel_values_videos": noise(1, frames, 3, 32, 32)}
-
-
 def _sound_and_video(model: Any) -> Any:
     """A clip as sound and as pictures."""
     for size in (9600, 38400):
@@ -295,12 +283,6 @@ def _sound_and_video(model: Any) -> Any:
             "sound and video",
             {"input_values": noise(1, 1, size), "pixel_values_videos": noise(1, 4, 3, 32, 32)},
         )
-
-
-def _all_three(model: Any) -> Any:
-    """A clip as sound and as pictures, and the text that it is compared with."""
-    for label, inputs in _sound_and_video(model):
-        yield f"text, {label}", {**ids_of(model), **inputs}
 
 
 def _frames_aside(model: Any) -> Any:
@@ -318,6 +300,12 @@ def _hidden(model: Any) -> Any:
 def _transparent(model: Any) -> Any:
     """An image with a layer that says where its object roughly is."""
     yield "image", {"pixel_values": noise(1, 4, 64, 64)}
+
+
+def _text_and_picture(model: Any) -> Any:
+    """Text beside a picture, each read in the light of the other."""
+    size = int(model.config.vision_config.image_size)
+    yield "image and text", {**ids_of(model), "pixel_values": noise(1, 3, size, size)}
 
 
 def _codebooks_aside(model: Any) -> Any:
@@ -371,11 +359,8 @@ INPUTS: dict[str, Callable[[Any], Any]] = {
     "vibevoice_acoustic_tokenizer_encoder": _hidden,
     "xclip_vision_model": _frames_aside,
     "pe_audio_video_encoder": _sound_and_video,
-    "pe_audio_video": _all_three,
+    "BridgeTowerModel": _text_and_picture,
     "vitmatte": _transparent,
-    "pe_audio": _text_and_sound,
-    "pe_video": _text_and_video,
-    "videoprism": _text_and_video,
     "musicgen": _codebooks_aside,
     "musicgen_melody": _codebooks_aside,
     "kyutai_speech_to_text": _codebooks_within,

@@ -328,6 +328,10 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "omdet-turbo": {
         "image_size": 64,
         "backbone_config": {"img_size": 64, "always_partition": True, "out_indices": [1, 2, 3]},
+        "vision_features_channels": [32, 32, 32],
+        "d_model": 32,
+        "encoder_hidden_dim": 32,
+        "decoder_hidden_dim": 32,
     },
     "upernet": {"backbone_config": {**_RESNET_STAGES, "out_features": _STAGES}},
     "slanet": {"backbone_config": {"out_features": _LATER}},

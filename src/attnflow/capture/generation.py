@@ -155,7 +155,7 @@ def encoder_decoder_course(model: Any, tokenizer: Any, prompt: Prompt, wish: Wis
                 f"{type(model).__name__} decodes object queries, all at once: leave out generate and target_text."
             )
         return Course(None, 1)
-    if given is not None and given.ndim != 2:
+    if given is not None and (given.ndim != 2 or given.shape[0] != 1):
         raise InputError(
             f"decoder_input_ids has shape {list(given.shape)}, expected [1, positions]: a decoder that reads several "
             "codebooks side by side has no one token at a position."

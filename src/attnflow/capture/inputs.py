@@ -312,7 +312,9 @@ def _batch_of_one(name: str, value: Any, device: torch.device, one: bool = True)
         tensor = value if torch.is_tensor(value) else torch.as_tensor(np.asarray(value))
     except (TypeError, ValueError) as error:
         raise InputError(f"inputs[{name!r}]: expected a tensor, found {type(value).__name__}.") from error
-    tensor = tensor.unsqueeze(0) if tensor.ndim == 1 and one else tensor
+    along = name in _OF_TEXT or name.endswith(("_ids", "_mask"))
+    if tensor.ndim == 1 and one and (along or tensor.shape[0] > 1):  # else one number for the one example
+        tensor = tensor.unsqueeze(0)
     if one and tensor.ndim and tensor.shape[0] != 1:
         raise InputError(
             f"inputs[{name!r}]: found a batch of {tensor.shape[0]}, expected one example; capture them one "

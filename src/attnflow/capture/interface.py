@@ -114,7 +114,7 @@ class Recorder:
         elif self.probe is None and mixture.output.requires_grad:
             self.probed, self.probed_at = mixture.output, len(self.reports)
         if weights.ndim == 3:
-            weights = weights[None]
+            weights = weights.unflatten(0, (_sequences(self.model, name, weights.shape[0]), -1))
         if weights.ndim != 4 or weights.shape[0] != 1:
             self.reports.append(_blocked(name, weights, len(self.reports)))
             return other
@@ -170,6 +170,16 @@ def check_mixed(model: torch.nn.Module, unmixed: Mapping[int, tuple[str, tuple[i
                 f"{type(model).__name__}: {name} ({kind}) computes weights of shape {list(shape)} and never multiplies "
                 "them with values as a whole: banded, deformable or sampling attention cannot be read as a stack."
             )
+
+
+def _sequences(model: torch.nn.Module, name: str, rows: int) -> int:
+    """How many sequences stand in the heads' axis: one, where the module does not count its heads."""
+    module = model.get_submodule(name)
+    for attribute in ("num_attention_heads", "num_heads"):
+        heads = getattr(module, attribute, None)
+        if type(heads) is int and heads > 0 and rows % heads == 0:
+            return rows // heads
+    return 1
 
 
 def _blocked(name: str, weights: torch.Tensor, number: int) -> Report:

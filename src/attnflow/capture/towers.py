@@ -27,15 +27,26 @@ SENSES = {
 HOLD_MEDIA = frozenset({*SENSES["image"], *SENSES["audio"]})
 _TOWERS = {
     "text": ("text_model",),
-    "image": ("vision_model", "image_model"),
-    "audio": ("audio_model",),
+    "image": ("vision_model", "image_model", "video_model", "video_encoder"),
+    "audio": ("audio_model", "audio_encoder"),
 }
 
 
 def is_dual(model: Any) -> bool:
     """Whether a model is two towers side by side, with one vector of each compared at the end."""
     towers = _towers(model)
-    return "text" in towers and len(towers) > 1 and not getattr(model, "can_generate", lambda: False)()
+    if "text" not in towers or len(towers) < 2 or getattr(model, "can_generate", lambda: False)():
+        return False
+    return not any(
+        name.endswith("crossattention") for name, _ in model.named_modules()
+    )  # BridgeTower's cross
+
+
+def tower_models(model: Any) -> tuple[Any, ...]:
+    """The models that a dual encoder is made of, one for each sense: what `tower` finds for them."""
+    return tuple(
+        tower(part, {sense}) if is_dual(part) else part for sense, (_, part) in _towers(model).items()
+    )
 
 
 def tower(model: Any, senses: Collection[str]) -> Any:
@@ -64,7 +75,7 @@ def tower(model: Any, senses: Collection[str]) -> Any:
             f"{type(model).__name__}.{name} is a {type(found).__name__}, no model of its own: load the class of its "
             f"{given[0]} tower and pass that."
         )
-    return found
+    return tower(found, senses) if is_dual(found) else found
 
 
 def _towers(model: Any) -> dict[str, tuple[str, Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +83,7 @@ class Ours:
         residual: weight, "open", or None for the scheme's own.
         signed: what speaks for the output less what speaks against it.
         steps: points from the baseline to the input.
+        prefix: "players" or "closed".
     """
 
     method: str
@@ -90,6 +91,7 @@ class Ours:
     residual: Residual | None = None
     signed: bool = False
     steps: int = 1
+    prefix: Literal["players", "closed"] = "players"
 
     @property
     def name(self) -> str:
@@ -100,6 +102,7 @@ class Ours:
             parts.append(f"r={residual:g}" if isinstance(residual, float) else str(residual))
         parts += ["signed"] if self.signed else []
         parts += [f"{self.steps} steps"] if self.steps > 1 else []
+        parts += ["closed"] if self.prefix == "closed" else []
         return " · ".join(parts)
 
     def scores(self, case: Case) -> tuple[Scores, Spent]:
@@ -116,7 +119,7 @@ class Ours:
         return found, Spent(captured + time.process_time() - begun, forward, backward)
 
     def _of(self, trace: Trace, target: Sequence[int], *, opposing: bool) -> Scores:
-        network = FlowNetwork.from_trace(trace, self.capacity, self.residual, opposing=opposing)
+        network = FlowNetwork.from_trace(trace, self.capacity, self.residual, self.prefix, opposing=opposing)
         weights = None
         decision = trace.decisions[0] if trace.decisions else None
         if decision is not None and network.row_stochastic and decision.positions == tuple(target):

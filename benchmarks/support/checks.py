@@ -120,7 +120,7 @@ def build(kind: str, name: str) -> Any:
             if parameter.ndim > 1 or name.endswith(
                 "sinks"
             ):  # the usual 0.02 makes all attention nearly uniform
-                read = max(1, parameter[0].numel())
+                read = max(1, parameter.numel() // max(1, parameter.shape[0]))
                 spread = 1.0 if name.endswith("sinks") else min(0.3, 2 / read**0.5)
                 parameter.normal_(0, spread, generator=generator)
             elif not bool(parameter.isfinite().all()):

@@ -390,6 +390,8 @@ NOT_TRIED: dict[str, str] = {
     "gemma4_unified_assistant": "drafts for another model, attends to that model's keys and does not run without them",
     "voxtral_realtime_text": "a part of voxtral_realtime that does not run without that model's embedding of time",
     "sam3_tracker_video": "reads a session object, not tensors",
+    "nemotron_asr_streaming_encoder": "its own eager attention gives NaN for any input in transformers 5.23: a mask of "
+    "numbers is read as one of booleans",
 }
 
 #: Which classes of a type are tried, in turn, where the first of the auto mappings is not the one to take.

@@ -225,3 +225,32 @@ def test_codebooks_side_by_side():
     model = tiny.build("bart")
     model.config.num_codebooks = 4
     refused(InputError, "4 codebooks side by side", model, inputs={"input_ids": IDS}, generate=2)
+
+
+@pytest.mark.parametrize(
+    ("ids", "match"), [([[6, 9], [7, 8]], "batch of 2"), ([[[6, 9], [7, 8]]], "side by side")]
+)
+def test_several_rows_for_the_decoder(ids, match):
+    model = tiny.build("bart")
+    inputs = {"input_ids": torch.tensor([IDS]), "decoder_input_ids": torch.tensor(ids)}
+    refused(InputError, match, model, inputs=inputs)
+
+
+def test_two_sequences_in_the_axis_of_the_heads():
+    """SegGPT runs a picture and its prompt at once and folds them into the heads: they are no heads to average."""
+    torch.manual_seed(0)
+    config = transformers.SegGptConfig(
+        hidden_size=16,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        image_size=[64, 32],
+        patch_size=16,
+        pretrain_image_size=32,
+        decoder_hidden_size=8,
+        merge_index=0,
+        intermediate_hidden_state_indices=[1, 2, 3],
+    )
+    model = transformers.SegGptModel(config).eval()
+    names = ("pixel_values", "prompt_pixel_values", "prompt_masks")
+    pictures = {name: torch.randn(1, 3, 32, 32) for name in names}
+    refused(CaptureError, r"has shape \[2, 4, ", model, inputs=pictures)

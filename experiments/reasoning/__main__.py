@@ -96,7 +96,7 @@ def tables(task: str, records: Sequence[Record]) -> list[Table]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("--tasks", nargs="+", choices=JUDGES, default=list(JUDGES))
-    parser.add_argument("--count", type=int, default=40, help="formulas of each task")
+    parser.add_argument("--count", type=int, default=220, help="formulas of each task")
     parser.add_argument("--fresh", action="store_true", help="forget what earlier runs measured")
     asked = parser.parse_args(arguments)
     for task in asked.tasks:

@@ -32,6 +32,7 @@ ROWS: tuple[Ours | Theirs, ...] = (
     Theirs("gradient-x-input"),
     Theirs("integrated-gradients", suffix=" · 20 steps"),
     Theirs("occlusion", {"scale": "logit"}, " of the logit"),
+    Theirs("occlusion", {"scale": "logit", "hide": "delete"}, " of the logit · deleted"),
     Theirs("chefer"),
     Theirs("alti-rollout"),
     Theirs("gaf-attention"),

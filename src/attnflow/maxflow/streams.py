@@ -34,8 +34,8 @@ BASE_LAYER = 4
 
 # Columns of `layers`.
 ALIVE, LEFT, SEEN, LOW, HIGH = range(5)
-# Columns of `nodes`: a cache line each. The first four are set anew by each search.
-LABEL, SLOT, ARC, FIRST_IN, FIRST_OUT, SUPPLY, OWED, CHAIN = range(8)
+# Columns of `nodes`: a cache line each, padded. The first three are set anew by each search.
+LABEL, SLOT, ARC, FIRST_IN, FIRST_OUT = range(5)
 # Columns of `slots`.
 NODE, SKIP = range(2)
 # Columns of `stack`.
@@ -92,9 +92,12 @@ class Desk(NamedTuple):
         records: `[most records, 7]`.
         table: `[power of two]`, record numbers plus one by hash of the edge.
         meta: `[6]`.
-        owed: `[nodes]`, what the base flow is owed, and the target's demands less what it gets.
-        chain: `[nodes]`, flow of the base along the stream into each node.
-        written: `[most records]`, the base's flow of each record.
+        supply: `[nodes]`, what the player's own edges bring and has not been sent on.
+        debt: `[nodes]`, what is still owed to each node.
+        chain: `[nodes]`, flow along the stream into each node.
+        base_debt: `[nodes]`, what the base flow is owed, and the target's demands less what it gets.
+        base_chain: `[nodes]`, flow of the base along the stream into each node.
+        base_flow: `[most records]`, the base's flow of each record.
     """
 
     layers: Ints
@@ -107,9 +110,12 @@ class Desk(NamedTuple):
     records: Ints
     table: NDArray[np.int32]
     meta: Ints
-    owed: Ints
+    supply: Ints
+    debt: Ints
     chain: Ints
-    written: Ints
+    base_debt: Ints
+    base_chain: Ints
+    base_flow: Ints
 
 
 def find(solver: Solver) -> Streams | None:
@@ -208,9 +214,12 @@ def _make(streams: Streams, records: int) -> Desk:
         records=np.zeros((records, 7), dtype=np.int64),
         table=np.zeros(1 << (2 * records - 1).bit_length(), dtype=np.int32),
         meta=np.array([0, 0, -1, 0, -1, -1]),
-        owed=np.zeros(count, dtype=np.int64),
+        supply=np.zeros(count, dtype=np.int64),
+        debt=np.zeros(count, dtype=np.int64),
         chain=np.zeros(count, dtype=np.int64),
-        written=np.zeros(records, dtype=np.int64),
+        base_debt=np.zeros(count, dtype=np.int64),
+        base_chain=np.zeros(count, dtype=np.int64),
+        base_flow=np.zeros(records, dtype=np.int64),
     )
 
 
@@ -257,11 +266,10 @@ def _restore(desk):
         nodes[records[i, HEAD], FIRST_IN] = records[i, NEXT_IN]
     meta[USED] = meta[BASE_USED]
     for i in range(meta[BASE_USED]):
-        records[i, FLOW] = desk.written[i]
-    for i in range(nodes.shape[0]):
-        nodes[i, SUPPLY] = 0
-        nodes[i, OWED] = desk.owed[i]
-        nodes[i, CHAIN] = desk.chain[i]
+        records[i, FLOW] = desk.base_flow[i]
+    desk.supply[:] = 0
+    desk.debt[:] = desk.base_debt
+    desk.chain[:] = desk.base_chain
 
 
 @_inlined
@@ -307,6 +315,7 @@ def _search(streams, desk, count, members):
         desk.records,
         desk.table,
     )
+    supply, debt, chain = desk.supply, desk.debt, desk.chain
     n, last = streams.size, streams.layers
     capacity, scale = streams.net.capacity, streams.net.scale
     nearest, furthest = streams.net.nearest, streams.net.furthest
@@ -325,15 +334,15 @@ def _search(streams, desk, count, members):
     tail = 0
     total = 0.0
     for i in range(count):
-        total += nodes[desk.sources[i], SUPPLY]
+        total += supply[desk.sources[i]]
     for i in range(2 * count):  # those with more than the mean first: fewer need to be asked
         node = desk.sources[i % count]
-        large = nodes[node, SUPPLY] * float(count) > total
-        if nodes[node, SUPPLY] > 0 and ahead[node] == node and (large or i >= count):
+        large = supply[node] * float(count) > total
+        if supply[node] > 0 and ahead[node] == node and (large or i >= count):
             tail = _see(nodes, slots, layers, ahead, queue, n, open_, node, node // n, below + 1, tail)
     found = 0
     for i in range(tail):
-        if nodes[queue[i], OWED] > 0:
+        if debt[queue[i]] > 0:
             return below + 1, tail
     head = 0
     while head < tail:
@@ -355,7 +364,7 @@ def _search(streams, desk, count, members):
                 room = amount > 0
                 if room:
                     if other == node + n:
-                        room = along[other] > nodes[other, CHAIN]
+                        room = along[other] > chain[other]
                     elif nodes[other, FIRST_IN] >= 0:
                         r = _find(table, records, edge)
                         room = r < 0 or units_of(amount, scale) > records[r, FLOW]
@@ -363,14 +372,14 @@ def _search(streams, desk, count, members):
                     start = tail
                     tail = _see(nodes, slots, layers, ahead, queue, n, open_, other, layer + 1, label, tail)
                     for i in range(start, tail):
-                        if nodes[queue[i], OWED] > 0:
+                        if debt[queue[i]] > 0:
                             found = label
                 other = _from(ahead, other + 1)
-        if nodes[node, CHAIN] > 0 and ahead[node - n] == node - n:
+        if chain[node] > 0 and ahead[node - n] == node - n:
             start = tail
             tail = _see(nodes, slots, layers, ahead, queue, n, open_, node - n, layer - 1, label, tail)
             for i in range(start, tail):
-                if nodes[queue[i], OWED] > 0:
+                if debt[queue[i]] > 0:
                     found = label
         if layer > 0 and layers[layer - 1, LEFT] > 0:
             r = nodes[node, FIRST_IN]
@@ -380,7 +389,7 @@ def _search(streams, desk, count, members):
                     start = tail
                     tail = _see(nodes, slots, layers, ahead, queue, n, open_, other, layer - 1, label, tail)
                     for i in range(start, tail):
-                        if nodes[queue[i], OWED] > 0:
+                        if debt[queue[i]] > 0:
                             found = label
                 r = records[r, NEXT_IN]
     return found, tail
@@ -432,6 +441,7 @@ def _pull(streams, desk, found, place, limit):
         desk.meta,
         desk.queue,
     )
+    supply, debt, chain = desk.supply, desk.debt, desk.chain
     n, last = streams.size, streams.layers
     capacity, scale, along, base = streams.net.capacity, streams.net.scale, streams.along, streams.base
     source = meta[CLOCK] + 1
@@ -444,7 +454,7 @@ def _pull(streams, desk, found, place, limit):
             place -= 1
             if total == limit or place < 0 or nodes[queue[place], LABEL] < found:
                 return total
-            owed = nodes[queue[place], OWED]
+            owed = debt[queue[place]]
             if owed == 0 or nodes[queue[place], LABEL] > found:
                 continue
             depth = 0
@@ -455,8 +465,8 @@ def _pull(streams, desk, found, place, limit):
         want = stack[depth, WANT] - stack[depth, GOT]
         label = nodes[node, LABEL]
         if label == source and want > 0:
-            amount = min(want, nodes[node, SUPPLY])
-            nodes[node, SUPPLY] -= amount
+            amount = min(want, supply[node])
+            supply[node] -= amount
             stack[depth, GOT] += amount
             want -= amount
         if want > 0:
@@ -470,7 +480,7 @@ def _pull(streams, desk, found, place, limit):
                     and nodes[other, LABEL] == label - step
                     and slots[nodes[other, SLOT], SKIP] == nodes[other, SLOT]
                 ):
-                    space = along[node] - nodes[node, CHAIN]
+                    space = along[node] - chain[node]
                 if space > 0:
                     edge = ALONG
                 else:
@@ -528,11 +538,11 @@ def _pull(streams, desk, found, place, limit):
                     asked = node + n
                     if (
                         layer < last
-                        and nodes[asked, CHAIN] > 0
+                        and chain[asked] > 0
                         and nodes[asked, LABEL] == label - 1
                         and slots[nodes[asked, SLOT], SKIP] == nodes[asked, SLOT]
                     ):
-                        other, edge, space = asked, BACK_ALONG, nodes[asked, CHAIN]
+                        other, edge, space = asked, BACK_ALONG, chain[asked]
                     else:
                         arc = LAST
                 if arc == LAST and other < 0:
@@ -559,16 +569,16 @@ def _pull(streams, desk, found, place, limit):
             slots[nodes[node, SLOT], SKIP] = nodes[node, SLOT] + 1
         got = stack[depth, GOT]
         if depth == 0:
-            if nodes[node, OWED] < INFINITE:
-                nodes[node, OWED] -= got
+            if debt[node] < INFINITE:
+                debt[node] -= got
             total += got
         elif got > 0:
             edge, r = stack[depth, EDGE], stack[depth, RECORD]
             parent = stack[depth - 1, AT]
             if edge == ALONG:
-                nodes[parent, CHAIN] += got
+                chain[parent] += got
             elif edge == BACK_ALONG:
-                nodes[node, CHAIN] -= got
+                chain[node] -= got
             elif edge == BACK:
                 records[r, FLOW] -= got
             else:
@@ -597,22 +607,22 @@ def _augment(streams, desk, count, members, limit):
 @_njit
 def _pay(streams, desk, count):
     """Sends what each node has along its stream to what is owed there, nearest first; returns what it sent."""
-    nodes, n = desk.nodes, streams.size
+    supply, debt, chain, n = desk.supply, desk.debt, desk.chain, streams.size
     total = 0
     for i in range(count - 1, -1, -1):
         start = desk.sources[i]
         node = start
-        left = nodes[start, SUPPLY]
+        left = supply[start]
         room = left
         while True:
-            owed = nodes[node, OWED]
+            owed = debt[node]
             if owed > 0:
                 amount = min(owed, room)
                 if owed < INFINITE:
-                    nodes[node, OWED] -= amount
+                    debt[node] -= amount
                 back = node
                 while back != start:
-                    nodes[back, CHAIN] += amount
+                    chain[back] += amount
                     back -= n
                 left -= amount
                 room -= amount
@@ -622,10 +632,10 @@ def _pay(streams, desk, count):
             node += n
             if streams.playing[node] != node:
                 break
-            room = min(room, streams.along[node] - nodes[node, CHAIN])
+            room = min(room, streams.along[node] - chain[node])
             if room <= 0:
                 break
-        nodes[start, SUPPLY] = left
+        supply[start] = left
     return total
 
 
@@ -636,7 +646,7 @@ def _supply(streams, desk, members):
     Returns:
         How many of them get something, and what goes straight to the sink.
     """
-    nodes, n = desk.nodes, streams.size
+    supply, n = desk.supply, streams.size
     capacity, scale = streams.net.capacity, streams.net.scale
     count, direct = 0, 0
     for layer in range(1, streams.layers + 1):
@@ -652,13 +662,11 @@ def _supply(streams, desk, members):
                     if q == streams.sink:
                         direct += units_of(amount, scale)
                     elif streams.playing[node] == node:
-                        if nodes[node, SUPPLY] == 0:
+                        if supply[node] == 0:
                             desk.sources[count] = node
                             count += 1
                         units = units_of(amount, scale)
-                        nodes[node, SUPPLY] = (
-                            INFINITE if units == INFINITE else min(INFINITE, nodes[node, SUPPLY] + units)
-                        )
+                        supply[node] = INFINITE if units == INFINITE else min(INFINITE, supply[node] + units)
         if not streams.open:
             break
     if streams.open:  # what goes from one of the player's streams to another is no supply
@@ -669,7 +677,7 @@ def _supply(streams, desk, members):
             for m in members:
                 inside |= node % n == m
             if inside:
-                nodes[node, SUPPLY] = 0
+                supply[node] = 0
             else:
                 desk.sources[kept] = node
                 kept += 1
@@ -727,19 +735,20 @@ def _lay(streams, desk, targets, demands, low, high, grand):
     """
     nodes, records, meta, n, begin = desk.nodes, desk.records, desk.meta, streams.size, streams.start
     meta[BASE_USED] = 0
-    desk.owed[:] = 0
-    desk.chain[:] = 0
+    desk.base_debt[:] = 0
+    desk.base_chain[:] = 0
     _restore(desk)
+    supply, debt, chain = desk.supply, desk.debt, desk.chain
     if streams.sink >= 0:
         capacity, scale = streams.net.capacity, streams.net.scale
         for layer in range(2, streams.layers + 1):
             row = streams.base[layer] + streams.sink * n
             for k in range(n):
                 if k != streams.sink and capacity[row + k] > 0:
-                    nodes[(layer - 1) * n + k, OWED] = units_of(capacity[row + k], scale)
+                    debt[(layer - 1) * n + k] = units_of(capacity[row + k], scale)
     else:
         for i in range(targets.size):
-            nodes[targets[i], OWED] = demands[i]
+            debt[targets[i]] = demands[i]
     meta[HINT] = -1
     if begin > 0:
         nobody = np.zeros(0, dtype=np.int64)
@@ -748,27 +757,26 @@ def _lay(streams, desk, targets, demands, low, high, grand):
             for k in range(low, high + 1):
                 node = begin * n + k
                 if streams.playing[node] == node:
-                    nodes[node, SUPPLY] = grand // (high - low + 1) if turn == 0 else INFINITE
+                    supply[node] = grand // (high - low + 1) if turn == 0 else INFINITE
                     desk.sources[count] = node
                     count += 1
             if _augment(streams, desk, count, nobody, grand) == FULL:
                 return False
             for k in range(low, high + 1):
-                nodes[begin * n + k, SUPPLY] = 0
+                supply[begin * n + k] = 0
         for k in range(low, high + 1):
             node = begin * n + k
-            nodes[node, OWED] += nodes[node + n, CHAIN]
+            debt[node] += chain[node + n]
             r = nodes[node, FIRST_OUT]
             while r >= 0:
-                nodes[node, OWED] += records[r, FLOW]
+                debt[node] += records[r, FLOW]
                 r = records[r, NEXT_OUT]
     meta[LOW_END], meta[HIGH_END] = low, high
     meta[BASE_USED] = meta[USED]
     for i in range(meta[USED]):
-        desk.written[i] = records[i, FLOW]
-    for i in range(nodes.shape[0]):
-        desk.owed[i] = nodes[i, OWED]
-        desk.chain[i] = nodes[i, CHAIN]
+        desk.base_flow[i] = records[i, FLOW]
+    desk.base_debt[:] = debt
+    desk.base_chain[:] = chain
     return True
 
 

@@ -102,6 +102,16 @@ def test_a_shared_base_changes_neither_values_nor_nearest_cuts(kind: str, seed: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(6))
+def test_wide_edges_first_as_in_large_contexts(kind: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "LARGE", 2)
+    net = network(kind, seed)
+    solver = Solver(net, net.size - 1)
+    assert solver._streams is None or solver._streams.wide_first == (net.own is None)
+    compare(solver)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_groups_of_positions(kind: str) -> None:
     net = network(kind, 100)
     groups = [tuple(range(0, net.size, 2)), tuple(range(1, net.size, 2))]

@@ -32,10 +32,16 @@ Ints = NDArray[np.int64]
 #: stream can be spread before.
 BASE_LAYER = 4
 
+#: From so many positions on the first phase takes wide edges only: a row then holds very many tiny weights, and a
+#: flow that is gathered from them uses a hundred edges where one would do.
+LARGE = 1024
+#: A node asks no edge for less than 2^-COARSE of what it wants in such a phase; EVERYTHING: it asks all of them.
+COARSE, EVERYTHING = 10, 63
+
 # Columns of `layers`.
 ALIVE, LEFT, SEEN, LOW, HIGH = range(5)
 # Columns of `nodes`: a cache line each, padded. The first three are set anew by each search.
-LABEL, SLOT, ARC, FIRST_IN, FIRST_OUT = range(5)
+LABEL, SLOT, ARC, FIRST_IN, FIRST_OUT, LAYER = range(6)
 # Columns of `slots`.
 NODE, SKIP = range(2)
 # Columns of `stack`.
@@ -64,6 +70,7 @@ class Streams(NamedTuple):
         playing: `[nodes + 1]`, the first node that leads to the target from each on.
         start: layer from which the base flow starts; 0 for none.
         deepest: last layer in which something is owed before a player sends, but for the target.
+        wide_first: True if the first phase takes wide edges only.
     """
 
     net: Net
@@ -76,6 +83,7 @@ class Streams(NamedTuple):
     playing: Ints
     start: int
     deepest: int
+    wide_first: bool
 
 
 class Desk(NamedTuple):
@@ -157,6 +165,7 @@ def find(solver: Solver) -> Streams | None:
         playing=playing,
         start=start,
         deepest=start if start else layers,
+        wide_first=sink < 0 and n >= LARGE,
     )
 
 
@@ -200,6 +209,7 @@ def _make(streams: Streams, records: int) -> Desk:
     count = streams.along.size
     nodes = np.zeros((count, 8), dtype=np.int64)
     nodes[:, FIRST_IN] = nodes[:, FIRST_OUT] = -1
+    nodes[:, LAYER] = np.arange(count) // streams.size
     useful = streams.playing[:-1] == np.arange(count)
     layers = np.zeros((streams.layers + 1, 5), dtype=np.int64)
     layers[:, ALIVE] = useful.reshape(streams.layers + 1, -1).sum(axis=1)
@@ -339,7 +349,9 @@ def _search(streams, desk, count, members):
         node = desk.sources[i % count]
         large = supply[node] * float(count) > total
         if supply[node] > 0 and ahead[node] == node and (large or i >= count):
-            tail = _see(nodes, slots, layers, ahead, queue, n, open_, node, node // n, below + 1, tail)
+            tail = _see(
+                nodes, slots, layers, ahead, queue, n, open_, node, nodes[node, LAYER], below + 1, tail
+            )
     found = 0
     for i in range(tail):
         if debt[queue[i]] > 0:
@@ -351,7 +363,7 @@ def _search(streams, desk, count, members):
         label = nodes[node, LABEL] + 1
         if 0 < found < label:
             break
-        layer = node // n
+        layer = nodes[node, LAYER]
         at = node - layer * n
         if layer < last and layers[layer + 1, LEFT] > 0:
             first = (layer + 1) * n
@@ -419,7 +431,7 @@ def _first(nodes, slots, low, high, label):
 
 
 @_njit
-def _pull(streams, desk, found, place, limit):
+def _pull(streams, desk, found, place, limit, fine):
     """Lets nodes that are owed something ask for it along falling labels.
 
     Args:
@@ -427,6 +439,7 @@ def _pull(streams, desk, found, place, limit):
         found: label of the nodes that ask.
         place: end of the queue, where they stand.
         limit: most that is wanted.
+        fine: edges with room for no more than 2^-fine of what a node wants are not asked.
 
     Returns:
         What they got, or FULL if the records did not suffice.
@@ -463,6 +476,7 @@ def _pull(streams, desk, found, place, limit):
             return FULL
         node = stack[depth, AT]
         want = stack[depth, WANT] - stack[depth, GOT]
+        least = want >> fine
         label = nodes[node, LABEL]
         if label == source and want > 0:
             amount = min(want, supply[node])
@@ -470,7 +484,7 @@ def _pull(streams, desk, found, place, limit):
             stack[depth, GOT] += amount
             want -= amount
         if want > 0:
-            layer = node // n
+            layer = nodes[node, LAYER]
             other, edge, r, space = -1, 0, -1, 0
             arc = nodes[node, ARC]
             if arc == START:
@@ -481,7 +495,7 @@ def _pull(streams, desk, found, place, limit):
                     and slots[nodes[other, SLOT], SKIP] == nodes[other, SLOT]
                 ):
                     space = along[node] - chain[node]
-                if space > 0:
+                if space > least:
                     edge = ALONG
                 else:
                     other = -1
@@ -505,7 +519,7 @@ def _pull(streams, desk, found, place, limit):
                         r = _find(table, records, row + asked) if written else -1
                         if r >= 0:
                             space -= records[r, FLOW]
-                        if space > 0:
+                        if space > least:
                             other, edge = asked, row + asked
                     if other < 0:
                         arc = (
@@ -528,7 +542,7 @@ def _pull(streams, desk, found, place, limit):
                                 r = _find(table, records, row + asked) if written else -1
                                 if r >= 0:
                                     space -= records[r, FLOW]
-                                if space > 0:
+                                if space > least:
                                     other, edge = asked, row + asked
                                     break
                         arc = _next(slots, arc + 1, end)
@@ -538,7 +552,7 @@ def _pull(streams, desk, found, place, limit):
                     asked = node + n
                     if (
                         layer < last
-                        and chain[asked] > 0
+                        and chain[asked] > least
                         and nodes[asked, LABEL] == label - 1
                         and slots[nodes[asked, SLOT], SKIP] == nodes[asked, SLOT]
                     ):
@@ -550,7 +564,7 @@ def _pull(streams, desk, found, place, limit):
                     while r >= 0:
                         asked = records[r, HEAD]
                         if (
-                            records[r, FLOW] > 0
+                            records[r, FLOW] > least
                             and nodes[asked, LABEL] == label - 1
                             and slots[nodes[asked, SLOT], SKIP] == nodes[asked, SLOT]
                         ):
@@ -593,13 +607,15 @@ def _pull(streams, desk, found, place, limit):
 def _augment(streams, desk, count, members, limit):
     """Sends what is left over phases, until none of it gets anywhere; returns what it sent, or FULL."""
     total = 0
+    fine = COARSE if streams.wide_first else EVERYTHING
     while total < limit:
         found, end = _search(streams, desk, count, members)
         if found == 0:
             break
-        got = _pull(streams, desk, found, end, limit - total)
+        got = _pull(streams, desk, found, end, limit - total, fine)
         if got == FULL:
             return FULL
+        fine = EVERYTHING
         total += got
     return total
 
@@ -611,7 +627,7 @@ def _pay(streams, desk, count):
     total = 0
     for i in range(count - 1, -1, -1):
         start = desk.sources[i]
-        node = start
+        node, layer = start, desk.nodes[start, LAYER]
         left = supply[start]
         room = left
         while True:
@@ -627,9 +643,10 @@ def _pay(streams, desk, count):
                 left -= amount
                 room -= amount
                 total += amount
-            if room == 0 or node // n >= streams.deepest:
+            if room == 0 or layer >= streams.deepest:
                 break
             node += n
+            layer += 1
             if streams.playing[node] != node:
                 break
             room = min(room, streams.along[node] - chain[node])
@@ -760,7 +777,11 @@ def _lay(streams, desk, targets, demands, low, high, grand):
                     supply[node] = grand // (high - low + 1) if turn == 0 else INFINITE
                     desk.sources[count] = node
                     count += 1
-            if _augment(streams, desk, count, nobody, grand) == FULL:
+            if turn == 0 and streams.wide_first:  # longer ways only make a base of many more edges
+                found, end = _search(streams, desk, count, nobody)
+                if found > 0 and _pull(streams, desk, found, end, grand, COARSE) == FULL:
+                    return False
+            elif _augment(streams, desk, count, nobody, grand) == FULL:
                 return False
             for k in range(low, high + 1):
                 supply[begin * n + k] = 0

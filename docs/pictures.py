@@ -64,20 +64,15 @@ def encoder() -> Iterator[Picture | Page]:
     """A classifier of movie reviews."""
     import attnflow
 
-    words = {"players": "words", "capacity": "relevance"}
-    flow = attnflow.explain("sentiment", REVIEW, method="flow", **words)
+    flow = attnflow.explain("sentiment", REVIEW, players="words")
     yield Picture("encoder-tokens", flow)
     yield Picture("encoder-flow", flow, "flow")
     yield Page("page-encoder", flow)
-    shares = attnflow.explain("sentiment", REVIEW, method="shapley", samples=512, **words)
+    shares = attnflow.explain("sentiment", REVIEW, players="words", method="shapley", samples=512)
     yield Picture("encoder-bounds", shares, "bounds")
     signed = "Great actors, wasted on a dull and predictable story."
-    yield Picture(
-        "encoder-signed", attnflow.explain("sentiment", signed, method="flow", signed=True, **words)
-    )
-    both = attnflow.explain(
-        "sentiment", REVIEW, method="flow", players="words", capacity=["attention", "relevance"]
-    )
+    yield Picture("encoder-signed", attnflow.explain("sentiment", signed, players="words", signed=True))
+    both = attnflow.explain("sentiment", REVIEW, players="words", capacity=["attention", "conserved"])
     yield Picture("encoder-comparison", both)
 
 
@@ -284,9 +279,6 @@ class Shutter:
         shown = self._visit(self._server, mode)
         shown.get_by_label("Text").fill(REVIEW)
         shown.get_by_label("Score each of the").select_option("words")
-        for kind, wanted in (("method", "flow"), ("capacity", "relevance")):
-            for box in shown.locator(f"input[name={kind}]").all():
-                box.set_checked(box.get_attribute("value") == wanted)
         shown.get_by_role("button", name="Explain", exact=True).click()
         shown.locator(".attnflow-view .panel.flow .picture").wait_for(timeout=120_000)
         return self._shoot(shown)

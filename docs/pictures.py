@@ -84,7 +84,7 @@ def decoder() -> Iterator[Picture | Page]:
 
     gemma = load("gemma")
     text = "The keys to the cabinet"
-    asked = {"tokenizer": gemma.tokenizer, "capacity": "relevance", "method": "flow", "bounds": False}
+    asked = {"tokenizer": gemma.tokenizer, "bounds": False}
     agrees = attnflow.explain(gemma.model, text, output=(" are", " is"), **asked)
     yield Picture("decoder-tokens", agrees)
     yield Picture("decoder-flow", agrees, "flow")
@@ -108,8 +108,6 @@ def encoder_decoder() -> Iterator[Picture | Page]:
         audio=(wave, RATE),
         processor=whisper.processor,
         generate=4,
-        capacity="relevance",
-        method="flow",
         bounds=False,
     )
     spoken = next(row for row, target in enumerate(heard.targets) if "ent" in (target.label or ""))

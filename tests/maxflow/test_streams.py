@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from attnflow import FlowNetwork
-from attnflow.maxflow import Solver, streams
+from attnflow.maxflow import Solver, kernels, streams
 from attnflow.network import Block
 
 
@@ -177,3 +177,14 @@ def test_several_stacks_are_left_to_the_general_solver() -> None:
     X /= X.sum(axis=-1, keepdims=True)
     net = FlowNetwork.encoder_decoder(A, D, X, cross_residual=0.5)
     assert streams.find(Solver(net, 2)) is None
+
+
+def test_loops_are_compiled_once_for_all_kinds_of_arrays() -> None:
+    A = np.full((3, 5, 5), 0.1) + 0.5 * np.eye(5)
+    for capacity in (A, A.astype(np.float32), list(A), A[:, ::1].copy()):
+        solver = Solver(FlowNetwork.encoder(capacity), 0)
+        solver.singles()
+        solver.subsets(solver.grand())
+        solver.orders(np.array([np.arange(5)]), solver.grand())
+    for loop in (kernels.play, streams.play_single, streams._lay):
+        assert len(loop.signatures) == 1

@@ -76,16 +76,16 @@ class Graph:
         """The net with the own columns of these target positions as the open residual defines them."""
         if self.own_edges is None or self.own is None:
             return self.net
-        capacity = self.net.capacity.copy()
+        capacity = self.net.given.copy()
         chosen = list(positions)
         capacity[self.own_edges[chosen]] = self.own[chosen]
-        return self.net._replace(capacity=capacity)
+        return self.net._replace(**_either(capacity))
 
     def units_for(self, positions: tuple[int, ...]) -> Ints:
         """Capacity of every edge in units, INFINITE for infinite ones, for these target positions."""
         net = self.net_for(positions)
         return np.concatenate(
-            [to_units(net.capacity, self.exponent), to_units(net.link_capacity, self.exponent)]
+            [to_units(net.given, self.exponent), to_units(net.link_capacity, self.exponent)]
         )
 
     def ends(self) -> tuple[Ints, Ints]:
@@ -145,7 +145,7 @@ def lower(network: FlowNetwork) -> Graph:
     out_start, out_set = _by_group(sets[:, 0], count)
     in_start, in_set = _by_group(sets[:, 1], count)
     net = Net(
-        capacity=_flat([block.capacity for block in blocks]),
+        **_either(_flat([block.capacity for block in blocks])),
         link_capacity=np.concatenate([np.zeros(0), *(link.capacity for link in links)]).astype(np.float64),
         scale=2.0**exponent,
         sets=sets,
@@ -205,6 +205,21 @@ def _flat(matrices: Sequence[Floats]) -> Floats:
         return first.reshape(-1)
     kind = np.float32 if all(matrix.dtype == np.float32 for matrix in matrices) else np.float64
     return np.concatenate([np.asarray(matrix, dtype=kind).ravel() for matrix in matrices])
+
+
+def _either(capacity: Floats) -> dict[str, Floats]:
+    """Fields of a `Net` for capacities of either type: the other one's is empty.
+
+    All are read-only views, for compiled loops exist once for each kind of array.
+    """
+    narrow = capacity.dtype == np.float32
+    fields = {
+        "capacity": np.zeros(0) if narrow else capacity.view(),
+        "narrow": capacity.view() if narrow else np.zeros(0, dtype=np.float32),
+    }
+    for field in fields.values():
+        field.flags.writeable = False
+    return fields
 
 
 def _own_edges(network: FlowNetwork, sets: Ints) -> Ints:

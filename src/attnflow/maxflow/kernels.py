@@ -48,7 +48,8 @@ class Net(NamedTuple):
     """What the kernels see of a network.
 
     Attributes:
-        capacity: float `[dense edges]`, per block `[queries, keys]`, flat.
+        capacity: float64 `[dense edges]`, per block `[queries, keys]`, flat; empty if `narrow` is not.
+        narrow: float32 capacities in their place, so that they need not be copied; one compiled loop reads either.
         link_capacity: float64 `[link edges]`; their edge numbers follow those of the dense ones.
         scale: capacities times this are integer units.
         sets: `[blocks and links, 9]`, see the column names.
@@ -66,7 +67,8 @@ class Net(NamedTuple):
         last: `[nodes]`, largest key position from which a dense edge enters this node, -1 if none does.
     """
 
-    capacity: NDArray[Any]
+    capacity: NDArray[np.float64]
+    narrow: NDArray[np.float32]
     link_capacity: NDArray[np.float64]
     scale: float
     sets: Ints
@@ -81,6 +83,11 @@ class Net(NamedTuple):
     nearest: Ints
     furthest: Ints
     last: Ints
+
+    @property
+    def given(self) -> NDArray[Any]:
+        """The capacities of dense edges, of either type."""
+        return self.narrow if self.narrow.size else self.capacity
 
 
 class Room(NamedTuple):
@@ -159,6 +166,12 @@ def units_of(capacity, scale):
     if units == 0 and capacity > 0:
         return 1
     return units
+
+
+@_inlined
+def capacity_of(capacity, narrow, edge):
+    """Capacity of a dense edge, of either type."""
+    return np.float64(narrow[edge]) if narrow.size > 0 else capacity[edge]
 
 
 @_inlined
@@ -255,8 +268,9 @@ def _search(net, room, sources, targets):
         room.records,
         room.table,
     )
-    capacity, links, scale, sets, group_of = (
+    capacity, narrow, links, scale, sets, group_of = (
         net.capacity,
+        net.narrow,
         net.link_capacity,
         net.scale,
         net.sets,
@@ -264,7 +278,7 @@ def _search(net, room, sources, targets):
     )
     out_start, out_set, in_start, in_set = net.out_start, net.out_set, net.in_start, net.in_set
     nearest, furthest = net.nearest, net.furthest
-    dense = capacity.size
+    dense = capacity.size + narrow.size
     room.meta[CLOCK] += nodes.shape[0] + 2
     below = room.meta[CLOCK]
     for g in range(groups.shape[0]):
@@ -310,7 +324,7 @@ def _search(net, room, sources, targets):
                 other = _from(ahead, first + min(nearest[node], groups[h, COUNT]))
                 while other < end:
                     edge = base + other * keys
-                    amount = capacity[edge]
+                    amount = capacity_of(capacity, narrow, edge)
                     open_ = amount > 0
                     r = -1
                     if open_ and nodes[other, FIRST_IN] >= 0:
@@ -433,15 +447,16 @@ def _pull(net, room, root, wanted):
         room.table,
         room.meta,
     )
-    capacity, links, scale, sets, group_of = (
+    capacity, narrow, links, scale, sets, group_of = (
         net.capacity,
+        net.narrow,
         net.link_capacity,
         net.scale,
         net.sets,
         net.group_of,
     )
     in_start, in_set = net.in_start, net.in_set
-    dense = capacity.size
+    dense = capacity.size + narrow.size
     below, near, source = meta[CLOCK], meta[NEAR], room.queue[0]
     depth = 0
     stack[0, AT], stack[0, WANT], stack[0, GOT] = root, wanted, 0
@@ -470,9 +485,9 @@ def _pull(net, room, root, wanted):
                             if (
                                 first <= asked < first + groups[h, COUNT]
                                 and _worth(nodes, slots, asked, label)
-                                and capacity[row + asked] > 0
+                                and capacity_of(capacity, narrow, row + asked) > 0
                             ):
-                                space = units_of(capacity[row + asked], scale)
+                                space = units_of(capacity_of(capacity, narrow, row + asked), scale)
                                 r = _find(table, records, row + asked) if written else -1
                                 if r >= 0:
                                     space -= records[r, FLOW]
@@ -488,7 +503,7 @@ def _pull(net, room, root, wanted):
                             asked = slots[i, NODE]
                             if nodes[asked, LABEL] > label:
                                 break
-                            amount = capacity[row + asked]
+                            amount = capacity_of(capacity, narrow, row + asked)
                             if amount > 0:
                                 space = units_of(amount, scale)
                                 r = _find(table, records, row + asked) if written else -1
@@ -612,8 +627,8 @@ def _cut(net, room, targets, demands, by_layer):
     """
     by_layer[:] = 0
     groups, nodes, slots, ahead, sets = room.groups, room.nodes, room.slots, room.ahead, net.sets
-    capacity, links, scale = net.capacity, net.link_capacity, net.scale
-    dense = capacity.size
+    capacity, narrow, links, scale = net.capacity, net.narrow, net.link_capacity, net.scale
+    dense = capacity.size + narrow.size
     for b in range(sets.shape[0]):
         g, h = sets[b, SOURCE], sets[b, TARGET]
         first, second = groups[g, START], groups[h, START]
@@ -626,7 +641,7 @@ def _cut(net, room, targets, demands, by_layer):
                 base = sets[b, BASE] + tail - first - second * keys
                 head = _from(ahead, second + min(net.nearest[tail], groups[h, COUNT]))
                 while head < end:
-                    amount = capacity[base + head * keys]
+                    amount = capacity_of(capacity, narrow, base + head * keys)
                     if amount > 0:
                         total += units_of(amount, scale)
                     head = _from(ahead, head + 1)
@@ -742,7 +757,9 @@ def play(
 @_njit
 def towards(net, nodes, least):
     """Returns the mask of nodes from which edges of at least this capacity lead to one of `nodes`."""
-    sets, group_of, capacity, links = net.sets, net.group_of, net.capacity, net.link_capacity
+    sets, group_of, links = net.sets, net.group_of, net.link_capacity
+    capacity, narrow = net.capacity, net.narrow
+    dense = capacity.size + narrow.size
     seen = np.zeros(group_of.size, dtype=np.bool_)
     queue = np.empty(group_of.size, dtype=np.int64)
     ahead = np.arange(group_of.size + 1)
@@ -765,7 +782,7 @@ def towards(net, nodes, least):
                 end = first + min(net.last[node] + 1, sets[b, KEYS])
                 other = _from(ahead, first)
                 while other < end:
-                    if capacity[row + other] >= least:
+                    if capacity_of(capacity, narrow, row + other) >= least:
                         seen[other] = True
                         ahead[other] = other + 1
                         queue[tail] = other
@@ -774,11 +791,7 @@ def towards(net, nodes, least):
             else:
                 k = at - sets[b, SHIFT] - sets[b, FIRST]
                 other = first + at - sets[b, SHIFT]
-                if (
-                    0 <= k < sets[b, SIZE]
-                    and links[sets[b, BASE] + k - capacity.size] >= least
-                    and not seen[other]
-                ):
+                if 0 <= k < sets[b, SIZE] and links[sets[b, BASE] + k - dense] >= least and not seen[other]:
                     seen[other] = True
                     ahead[other] = other + 1
                     queue[tail] = other
@@ -789,7 +802,7 @@ def towards(net, nodes, least):
 @_njit
 def spans(net):
     """Fills `nearest`, `furthest` and `last`, see `Net`."""
-    sets, capacity = net.sets, net.capacity
+    sets, capacity, narrow = net.sets, net.capacity, net.narrow
     net.nearest[:] = net.group_of.size
     net.furthest[:] = -1
     net.last[:] = -1
@@ -799,7 +812,7 @@ def spans(net):
             for q in range(sets[b, SIZE]):
                 row = sets[b, BASE] + q * keys
                 for k in range(keys):
-                    if capacity[row + k] > 0:
+                    if capacity_of(capacity, narrow, row + k) > 0:
                         net.nearest[first + k] = min(net.nearest[first + k], q)
                         net.furthest[first + k] = max(net.furthest[first + k], q)
                         net.last[second + q] = max(net.last[second + q], k)
@@ -817,11 +830,15 @@ def leaving(net):
                 row = sets[b, BASE] + q * sets[b, KEYS]
                 for k in range(sets[b, KEYS]):
                     total[first + k] = min(
-                        INFINITE, total[first + k] + units_of(net.capacity[row + k], net.scale)
+                        INFINITE,
+                        total[first + k]
+                        + units_of(capacity_of(net.capacity, net.narrow, row + k), net.scale),
                     )
         else:
             for k in range(sets[b, SIZE]):
                 node = first + sets[b, FIRST] + k
-                units = units_of(net.link_capacity[sets[b, BASE] + k - net.capacity.size], net.scale)
+                units = units_of(
+                    net.link_capacity[sets[b, BASE] + k - net.capacity.size - net.narrow.size], net.scale
+                )
                 total[node] = min(INFINITE, total[node] + units)
     return total

@@ -314,7 +314,7 @@ class Solver:
                 np.full(self.players, INFINITE) if supplies is None else supplies,
                 rounds,
                 steps,
-                chosen,
+                np.ascontiguousarray(chosen),
                 first,
                 limit,
                 gains,
@@ -389,7 +389,7 @@ class Solver:
 
     def _refuse_unbounded(self, groups: Sequence[Sequence[int]]) -> None:
         """Refuses a target node that some player reaches over infinite edges alone."""
-        if not np.isinf(self._net.capacity.max(initial=0.0)) and not np.isinf(self._net.link_capacity).any():
+        if not np.isinf(self._net.given.max(initial=0.0)) and not np.isinf(self._net.link_capacity).any():
             return
         seen = kernels.towards(self._net, self.targets[self.demands >= INFINITE], np.inf)
         for number, group in enumerate(groups):

@@ -21,7 +21,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from attnflow.maxflow.graph import INFINITE, to_units
-from attnflow.maxflow.kernels import FULL, Net, _find, _from, units_of
+from attnflow.maxflow.kernels import FULL, Net, _find, _from, capacity_of, units_of
 
 if TYPE_CHECKING:
     from attnflow.maxflow.solver import Solver
@@ -138,7 +138,7 @@ def find(solver: Solver) -> Streams | None:
     base = np.concatenate([[0], graph.base]).astype(np.int64)
     along = np.zeros((layers + 1, n), dtype=np.int64)
     for layer in range(1, layers + 1):
-        block = net.capacity[base[layer] : base[layer] + n * n].reshape(n, n)
+        block = net.given[base[layer] : base[layer] + n * n].reshape(n, n)
         along[layer] = to_units(block.diagonal(), graph.exponent)
     useful = solver._useful.reshape(layers + 1, n).copy()
     sink = -1
@@ -327,7 +327,7 @@ def _search(streams, desk, count, members):
     )
     supply, debt, chain = desk.supply, desk.debt, desk.chain
     n, last = streams.size, streams.layers
-    capacity, scale = streams.net.capacity, streams.net.scale
+    capacity, narrow, scale = streams.net.capacity, streams.net.narrow, streams.net.scale
     nearest, furthest = streams.net.nearest, streams.net.furthest
     desk.meta[CLOCK] += nodes.shape[0] + 2
     below = desk.meta[CLOCK]
@@ -372,7 +372,7 @@ def _search(streams, desk, count, members):
             other = _from(ahead, first + min(nearest[node], n))
             while other < end:
                 edge = column + other * n
-                amount = capacity[edge]
+                amount = capacity_of(capacity, narrow, edge)
                 room = amount > 0
                 if room:
                     if other == node + n:
@@ -456,7 +456,8 @@ def _pull(streams, desk, found, place, limit, fine):
     )
     supply, debt, chain = desk.supply, desk.debt, desk.chain
     n, last = streams.size, streams.layers
-    capacity, scale, along, base = streams.net.capacity, streams.net.scale, streams.along, streams.base
+    capacity, narrow, scale = streams.net.capacity, streams.net.narrow, streams.net.scale
+    along, base = streams.along, streams.base
     source = meta[CLOCK] + 1
     hint = meta[HINT]
     step = 0 if streams.open else 1
@@ -513,9 +514,9 @@ def _pull(streams, desk, found, place, limit, fine):
                         and asked != node - n
                         and nodes[asked, LABEL] == label - 1
                         and slots[nodes[asked, SLOT], SKIP] == nodes[asked, SLOT]
-                        and capacity[row + asked] > 0
+                        and capacity_of(capacity, narrow, row + asked) > 0
                     ):
-                        space = units_of(capacity[row + asked], scale)
+                        space = units_of(capacity_of(capacity, narrow, row + asked), scale)
                         r = _find(table, records, row + asked) if written else -1
                         if r >= 0:
                             space -= records[r, FLOW]
@@ -536,7 +537,7 @@ def _pull(streams, desk, found, place, limit, fine):
                             arc = end
                             break
                         if asked != node - n:
-                            amount = capacity[row + asked]
+                            amount = capacity_of(capacity, narrow, row + asked)
                             if amount > 0:
                                 space = units_of(amount, scale)
                                 r = _find(table, records, row + asked) if written else -1
@@ -664,7 +665,7 @@ def _supply(streams, desk, members):
         How many of them get something, and what goes straight to the sink.
     """
     supply, n = desk.supply, streams.size
-    capacity, scale = streams.net.capacity, streams.net.scale
+    capacity, narrow, scale = streams.net.capacity, streams.net.narrow, streams.net.scale
     count, direct = 0, 0
     for layer in range(1, streams.layers + 1):
         for m in members:
@@ -673,7 +674,7 @@ def _supply(streams, desk, members):
             tail = (layer - 1) * n + m
             base = streams.base[layer] + m
             for q in range(streams.net.nearest[tail], min(streams.net.furthest[tail] + 1, n)):
-                amount = capacity[base + q * n]
+                amount = capacity_of(capacity, narrow, base + q * n)
                 if amount > 0:
                     node = layer * n + q
                     if q == streams.sink:
@@ -706,7 +707,8 @@ def _supply(streams, desk, members):
 def _cut(streams, desk, members, targets, demands, by_layer):
     """Sums what leaves the player and the nodes that the last search saw, per layer; returns the total."""
     nodes, slots, layers, ahead, n = desk.nodes, desk.slots, desk.layers, desk.ahead, streams.size
-    capacity, scale, sink = streams.net.capacity, streams.net.scale, streams.sink
+    capacity, narrow, scale = streams.net.capacity, streams.net.narrow, streams.net.scale
+    sink = streams.sink
     nearest, furthest = streams.net.nearest, streams.net.furthest
     by_layer[:] = 0
     for layer in range(1, streams.layers + 1):
@@ -725,12 +727,12 @@ def _cut(streams, desk, members, targets, demands, by_layer):
             other = _from(ahead, first + min(nearest[tail], n))
             end = first + min(furthest[tail] + 1, n)
             while other < end:
-                amount = capacity[base + other * n]
+                amount = capacity_of(capacity, narrow, base + other * n)
                 if amount > 0:
                     total += units_of(amount, scale)
                 other = _from(ahead, other + 1)
             if sink >= 0:
-                amount = capacity[base + (first + sink) * n]
+                amount = capacity_of(capacity, narrow, base + (first + sink) * n)
                 if amount > 0:
                     total += units_of(amount, scale)
         by_layer[layer] = total
@@ -757,12 +759,12 @@ def _lay(streams, desk, targets, demands, low, high, grand):
     _restore(desk)
     supply, debt, chain = desk.supply, desk.debt, desk.chain
     if streams.sink >= 0:
-        capacity, scale = streams.net.capacity, streams.net.scale
+        capacity, narrow, scale = streams.net.capacity, streams.net.narrow, streams.net.scale
         for layer in range(2, streams.layers + 1):
             row = streams.base[layer] + streams.sink * n
             for k in range(n):
-                if k != streams.sink and capacity[row + k] > 0:
-                    debt[(layer - 1) * n + k] = units_of(capacity[row + k], scale)
+                if k != streams.sink and capacity_of(capacity, narrow, row + k) > 0:
+                    debt[(layer - 1) * n + k] = units_of(capacity_of(capacity, narrow, row + k), scale)
     else:
         for i in range(targets.size):
             debt[targets[i]] = demands[i]
@@ -770,7 +772,7 @@ def _lay(streams, desk, targets, demands, low, high, grand):
     if begin > 0:
         nobody = np.zeros(0, dtype=np.int64)
         for turn in range(2):
-            count = 0
+            count = np.int64(0)  # a literal would have all below compiled once more
             for k in range(low, high + 1):
                 node = begin * n + k
                 if streams.playing[node] == node:
@@ -779,7 +781,7 @@ def _lay(streams, desk, targets, demands, low, high, grand):
                     count += 1
             if turn == 0 and streams.wide_first:  # longer ways only make a base of many more edges
                 found, end = _search(streams, desk, count, nobody)
-                if found > 0 and _pull(streams, desk, found, end, grand, COARSE) == FULL:
+                if found > 0 and _pull(streams, desk, found, end, grand, np.int64(COARSE)) == FULL:
                     return False
             elif _augment(streams, desk, count, nobody, grand) == FULL:
                 return False

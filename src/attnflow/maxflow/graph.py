@@ -79,7 +79,8 @@ class Graph:
         capacity = self.net.given.copy()
         chosen = list(positions)
         capacity[self.own_edges[chosen]] = self.own[chosen]
-        return self.net._replace(**_either(capacity))
+        wide, narrow = _either(capacity)
+        return self.net._replace(capacity=wide, narrow=narrow)
 
     def units_for(self, positions: tuple[int, ...]) -> Ints:
         """Capacity of every edge in units, INFINITE for infinite ones, for these target positions."""
@@ -144,8 +145,10 @@ def lower(network: FlowNetwork) -> Graph:
     count = len(network.groups)
     out_start, out_set = _by_group(sets[:, 0], count)
     in_start, in_set = _by_group(sets[:, 1], count)
+    wide, narrow = _either(_flat([block.capacity for block in blocks]))
     net = Net(
-        **_either(_flat([block.capacity for block in blocks])),
+        capacity=wide,
+        narrow=narrow,
         link_capacity=np.concatenate([np.zeros(0), *(link.capacity for link in links)]).astype(np.float64),
         scale=2.0**exponent,
         sets=sets,
@@ -207,19 +210,19 @@ def _flat(matrices: Sequence[Floats]) -> Floats:
     return np.concatenate([np.asarray(matrix, dtype=kind).ravel() for matrix in matrices])
 
 
-def _either(capacity: Floats) -> dict[str, Floats]:
-    """Fields of a `Net` for capacities of either type: the other one's is empty.
+def _either(capacity: Floats) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """`Net.capacity` and `Net.narrow` for capacities of either type: the other one is empty.
 
-    All are read-only views, for compiled loops exist once for each kind of array.
+    Both are read-only views, for compiled loops exist once for each kind of array.
     """
-    narrow = capacity.dtype == np.float32
-    fields = {
-        "capacity": np.zeros(0) if narrow else capacity.view(),
-        "narrow": capacity.view() if narrow else np.zeros(0, dtype=np.float32),
-    }
-    for field in fields.values():
-        field.flags.writeable = False
-    return fields
+    wide: NDArray[np.float64] = np.zeros(0)
+    narrow: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
+    if capacity.dtype == np.float32:
+        narrow = capacity.view()
+    else:
+        wide = capacity.view()
+    wide.flags.writeable = narrow.flags.writeable = False
+    return wide, narrow
 
 
 def _own_edges(network: FlowNetwork, sets: Ints) -> Ints:

@@ -220,7 +220,7 @@ def _either(capacity: Floats) -> tuple[NDArray[np.float64], NDArray[np.float32]]
     if capacity.dtype == np.float32:
         narrow = capacity.view()
     else:
-        wide = capacity.view()
+        wide = capacity.astype(np.float64, copy=False).view()
     wide.flags.writeable = narrow.flags.writeable = False
     return wide, narrow
 

@@ -52,3 +52,30 @@ def test_saturation_by_hand():
     assert result.scores[0] == pytest.approx([0.25 + 0.5, 0.1 + 0.5])
     assert (result.scores[0] <= C[0].sum(axis=0)).all()
     assert (result.scores[0] <= C[1, 0].sum()).all()
+
+
+@pytest.mark.parametrize("method", ["flow", "shapley", "rollout"])
+def test_targets_on_two_threads_at_once_change_nothing(method: str) -> None:
+    A = np.random.default_rng(3).dirichlet(np.ones(7), (3, 7))
+    network = FlowNetwork.encoder(A)
+    told: list[tuple[str, int, int | None]] = []
+    options = {"method": method, "targets": range(7), "exclude": [2]}
+    one = attribute(network, threads=1, **options)
+    two = attribute(network, threads=2, progress=lambda *step: told.append(step), **options)
+    np.testing.assert_array_equal(one.scores, two.scores)
+    np.testing.assert_array_equal(one.bottleneck, two.bottleneck)
+    np.testing.assert_array_equal(one.excluded_cost, two.excluded_cost)
+    assert [step for step in told if step[0] == "targets"] == [("targets", done, 7) for done in range(2, 8)]
+
+
+def test_a_caller_who_stops_many_targets_gets_his_own_error() -> None:
+    class StopError(Exception):
+        pass
+
+    def progress(stage: str, done: int, total: int | None) -> None:
+        if stage == "targets":
+            raise StopError
+
+    network = FlowNetwork.encoder(np.random.default_rng(3).dirichlet(np.ones(7), (3, 7)))
+    with pytest.raises(StopError):
+        attribute(network, method="flow", targets=range(7), threads=2, progress=progress)

@@ -7,7 +7,8 @@ v(N), the interval each player's share can take, and where its flow is stopped.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from attnflow.attribution import Attribution, Target
 from attnflow.errors import OptionError, unknown_name
 from attnflow.maxflow import MaxFlow, Solver
-from attnflow.maxflow.solver import Progress
+from attnflow.maxflow.solver import Progress, thread_count
 from attnflow.merging import merge
 from attnflow.methods import attention, central, flow, rollout, shapley
 from attnflow.methods.problem import Method, Outcome, Problem
@@ -149,11 +150,13 @@ def attribute(
     chosen_targets = [_target(network, target, share) for target, share in zip(targets, rows_weights)]
     if not chosen_targets:
         raise OptionError("No targets: name at least one position of the last group.")
-    rows = []
-    for target in chosen_targets:
+
+    def row(target: Target, threads: int, progress: Progress | None) -> _Row:
         solver = Solver(network, target.positions, weights=target.weights, groups=groups, threads=threads)
         problem = Problem(network, solver, groups, target, samples, stderr, mu, seed, progress, bounds)
-        rows.append(_row(chosen, problem, out, bounds, threads))
+        return _row(chosen, problem, out, bounds, threads)
+
+    rows = _rows(row, chosen_targets, thread_count(threads), progress)
     scale = np.ones((len(rows), len(groups)))
     if decay:
         scale = np.array([_decay(network, groups, target) for target in chosen_targets])
@@ -213,6 +216,36 @@ def attribute(
         },
         network=network,
     )
+
+
+def _rows(
+    row: Callable[[Target, int, Progress | None], _Row],
+    targets: Sequence[Target],
+    threads: int,
+    progress: Progress | None,
+) -> list[_Row]:
+    """One row per target: on several threads at once where there are enough targets, else each on all threads.
+
+    Args:
+        row: from target, threads and progress to its row.
+        targets: in the order of the rows.
+        threads: how many.
+        progress: told of each target where they run at once, else of the work on each.
+    """
+    if threads == 1 or len(targets) < 2 * threads:
+        return [row(target, threads, progress) for target in targets]
+    first = row(targets[0], threads, progress)  # what targets share is made here, and loops are compiled
+    with ThreadPoolExecutor(threads) as pool:
+        rest = [pool.submit(row, target, 1, None) for target in targets[1:]]
+        try:
+            for done, _ in enumerate(as_completed(rest), 2):
+                if progress is not None:
+                    progress("targets", done, len(targets))
+            return [first, *(future.result() for future in rest)]
+        except BaseException:
+            for future in rest:
+                future.cancel()
+            raise
 
 
 def _row(method: Method, problem: Problem, out: Sequence[int], bounds: bool, threads: int | None) -> _Row:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,15 +44,26 @@ class Problem:
     seed: int = 0
     progress: Progress | None = None
     bounds: bool = True
+    # Not cached properties: before Python 3.12 these hold one lock for all instances, and targets would wait.
+    _known: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    @cached_property
+    @property
     def grand(self) -> int:
         """v(N) in units."""
-        return self.solver.grand()
+        if "grand" not in self._known:
+            self._known["grand"] = self.solver.grand()
+        grand: int = self._known["grand"]
+        return grand
 
-    @cached_property
+    @property
     def singles(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """v({j}) in units and the bottleneck of every player; zeros for bottlenecks if bounds are not wanted."""
+        if "singles" not in self._known:
+            self._known["singles"] = self._solved()
+        singles: tuple[NDArray[np.int64], NDArray[np.int64]] = self._known["singles"]
+        return singles
+
+    def _solved(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         if self.bounds:
             return self.solver.singles(self.progress)
         units = self.solver.singles_up_to(self.grand, self.progress)

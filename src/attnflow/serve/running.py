@@ -29,6 +29,7 @@ def run(settings: Settings, say: Callable[[str], None] = print) -> None:
     with listener:
         app = create_app(settings)
         port = listener.getsockname()[1]
+        listener.listen()  # who reads the address may connect at once
         for line in announcement(settings, port):
             say(line)
         sys.stdout.flush()

@@ -40,6 +40,7 @@ def measure(study: Study, hide: str, count: int, names: Sequence[str], fresh: bo
     model, tokenizer = study.load()
     rows = {row.name: row for row in rows_of(study) if not names or any(name in row.name for name in names)}
     asks = dict(study.asks(model, tokenizer, count))
+    curved = set(list(asks)[: study.curves])
     current: dict[str, tuple[Case, Asked]] = {}
 
     def case(key: str, ask: Callable[[], Prediction]) -> tuple[Case, Asked]:
@@ -57,7 +58,7 @@ def measure(study: Study, hide: str, count: int, names: Sequence[str], fresh: bo
             scores, spent = rows[name].scores(kept)
         except AttnflowError as error:
             return {"refused": str(error)}
-        found = measured(asked, scores[places], name in CURVES)
+        found = measured(asked, scores[places], name in CURVES and example in curved)
         return {"players": len(places), **found, **vars(spent)}
 
     settings = {"model": fingerprint(model), "hide": hide, "seed": SEED}

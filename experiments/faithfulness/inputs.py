@@ -29,6 +29,7 @@ class Study:
         asks: from model, tokenizer and count to named predictions.
         hide: how tokens are hidden, the first the study's own.
         rows: groups of rows that are measured: 1 the main ones, 2 also others, 3 also dear ones.
+        curves: how many examples, from the first, have their tokens hidden one by one too.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Study:
     asks: Callable[[Any, Any, int], Iterator[tuple[str, Callable[[], Prediction]]]]
     hide: tuple[str, ...] = ("mask",)
     rows: int = 1
+    curves: int = 300
 
 
 def _sentiment(model: Any, tokenizer: Any, count: int) -> Iterator[tuple[str, Callable[[], Prediction]]]:
@@ -139,6 +141,7 @@ STUDIES: dict[str, Study] = {
             _sentiment,
             ("mask", "delete"),
             rows=2,
+            curves=50,
         ),
         Study(
             "agreement",
@@ -147,9 +150,12 @@ STUDIES: dict[str, Study] = {
             _agreement,
             ("mask", "delete"),
             rows=3,
+            curves=60,
         ),
-        Study("logic", "a literal of a satisfying assignment", BUNDLED["logic"].load, _logic, rows=3),
-        Study("rxnmapper", "a masked atom of a product", _packaged("rxnmapper"), _reactions),
-        Study("quire", "the edit that a wrong verb needs", _packaged("quire"), _grammar),
+        Study(
+            "logic", "a literal of a satisfying assignment", BUNDLED["logic"].load, _logic, rows=3, curves=100
+        ),
+        Study("rxnmapper", "a masked atom of a product", _packaged("rxnmapper"), _reactions, curves=25),
+        Study("quire", "the edit that a wrong verb needs", _packaged("quire"), _grammar, curves=25),
     )
 }

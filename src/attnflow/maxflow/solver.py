@@ -7,18 +7,17 @@ are integers, so that neither the number of threads nor the order of work can ch
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnflow.errors import NetworkError, OptionError, SolverError
+from attnflow.errors import NetworkError, SolverError
 from attnflow.maxflow import kernels, streams
 from attnflow.maxflow.graph import INFINITE, LARGEST, Graph, to_units
+from attnflow.maxflow.threads import run_all, thread_count
 
 if TYPE_CHECKING:
     from attnflow.network import FlowNetwork
@@ -28,19 +27,6 @@ Progress = Callable[[str, int, int | None], None]
 
 #: One round of one step.
 ONE = np.array([0, 1], dtype=np.int64)
-
-
-def thread_count(threads: int | None) -> int:
-    """Number of solver threads: as asked, else the cores this process may use.
-
-    Raises:
-        OptionError: not a positive integer.
-    """
-    if threads is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise OptionError(f"threads={threads!r}: expected a positive integer, or None for all cores.")
-    return threads
 
 
 class Solver:
@@ -411,30 +397,19 @@ class Solver:
         """Splits items over threads, in chunks small enough to report on."""
         chunks = np.array_split(items, min(len(items), max(4 * self.threads, 16))) if len(items) else []
 
+        done = 0
+
         def run(chunk: Ints) -> int:
             work(chunk.astype(np.int64))
             return len(chunk)
 
-        done = 0
-        if self.threads == 1 or len(chunks) < 2:
-            for chunk in chunks:
-                done += run(chunk)
-                if progress is not None:
-                    progress(stage, done, len(items))
-            return
-        with ThreadPoolExecutor(self.threads) as pool:
-            pending = {pool.submit(run, chunk) for chunk in chunks}
-            try:
-                while pending:
-                    finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-                    for future in finished:
-                        done += future.result()
-                    if progress is not None:
-                        progress(stage, done, len(items))
-            except BaseException:
-                for future in pending:
-                    future.cancel()
-                raise
+        def finished(count: int) -> None:
+            nonlocal done
+            done += count
+            if progress is not None:
+                progress(stage, done, len(items))
+
+        run_all(run, chunks, self.threads, finished)
 
 
 def _node(network: FlowNetwork, graph: Graph, index: int) -> int:

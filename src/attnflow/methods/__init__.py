@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,8 @@ from numpy.typing import NDArray
 from attnflow.attribution import Attribution, Target
 from attnflow.errors import OptionError, unknown_name
 from attnflow.maxflow import MaxFlow, Solver
-from attnflow.maxflow.solver import Progress, thread_count
+from attnflow.maxflow.solver import Progress
+from attnflow.maxflow.threads import run_all, thread_count
 from attnflow.merging import merge
 from attnflow.methods import attention, central, flow, rollout, shapley
 from attnflow.methods.problem import Method, Outcome, Problem
@@ -234,18 +234,16 @@ def _rows(
     """
     if threads == 1 or len(targets) < 2 * threads:
         return [row(target, threads, progress) for target in targets]
-    first = row(targets[0], threads, progress)  # what targets share is made here, and loops are compiled
-    with ThreadPoolExecutor(threads) as pool:
-        rest = [pool.submit(row, target, 1, None) for target in targets[1:]]
-        try:
-            for done, _ in enumerate(as_completed(rest), 2):
-                if progress is not None:
-                    progress("targets", done, len(targets))
-            return [first, *(future.result() for future in rest)]
-        except BaseException:
-            for future in rest:
-                future.cancel()
-            raise
+    rows = [row(targets[0], threads, progress)]  # what targets share is made here, and loops are compiled
+    done = 1
+
+    def finished(_: _Row) -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress("targets", done, len(targets))
+
+    return rows + run_all(lambda target: row(target, 1, None), targets[1:], threads, finished)
 
 
 def _row(method: Method, problem: Problem, out: Sequence[int], bounds: bool, threads: int | None) -> _Row:

@@ -50,18 +50,19 @@ class Problem:
     @property
     def grand(self) -> int:
         """v(N) in units."""
-        if "grand" not in self._known:
-            self._known["grand"] = self.solver.grand()
-        grand: int = self._known["grand"]
+        grand: int = self._once("grand", self.solver.grand)
         return grand
 
     @property
     def singles(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """v({j}) in units and the bottleneck of every player; zeros for bottlenecks if bounds are not wanted."""
-        if "singles" not in self._known:
-            self._known["singles"] = self._solved()
-        singles: tuple[NDArray[np.int64], NDArray[np.int64]] = self._known["singles"]
+        singles: tuple[NDArray[np.int64], NDArray[np.int64]] = self._once("singles", self._solved)
         return singles
+
+    def _once(self, name: str, find: Callable[[], Any]) -> Any:
+        if name not in self._known:
+            self._known[name] = find()
+        return self._known[name]
 
     def _solved(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         if self.bounds:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 import tiny
 from attnflow import FlowNetwork, explain
@@ -27,21 +29,17 @@ def totals(layers):
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma3"])
-def test_without_biases_every_layer_holds_the_whole_logit(family):
+def test_without_biases_the_last_layer_holds_the_whole_logit(family):
     trace = shared(tiny.build(family), 7)
     y = trace.provenance["outputs"][0]["value"]
-    assert totals(trace.record("conserved").decoder) == pytest.approx([y] * 3, rel=1e-3)
+    assert totals(trace.record("conserved").decoder)[-1] == pytest.approx(y, rel=1e-3)
 
 
-def test_without_biases_encoder_and_decoder_hold_the_whole_logit_together():
+def test_without_biases_an_encoder_holds_what_cross_attention_sends():
     model = tiny.build("t5")
     inputs = {"input_ids": [IDS], "decoder_input_ids": [[0, 4, 6]]}
-    trace = capture(model, inputs=inputs, record="conserved", target=2, output=11)
-    y = trace.provenance["outputs"][0]["value"]
-    record = trace.record("conserved")
-    encoder = totals(record.encoder)
-    assert encoder[0] == pytest.approx(encoder[1], rel=1e-3)
-    assert encoder[0] + totals(record.decoder)[0] == pytest.approx(y, rel=1e-3)
+    record = capture(model, inputs=inputs, record="conserved", target=2, output=11).record("conserved")
+    assert totals(record.encoder)[-1] == pytest.approx(sum(totals(record.cross)), rel=1e-3)
 
 
 def straight(norm, x):
@@ -57,6 +55,46 @@ def sloped(f, x):
     return x * (f(x) / x).detach()
 
 
+def half(x):
+    """x, with half its gradient."""
+    return x / 2 + x.detach() / 2
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_rows_are_what_positions_hold_by_another_propagation(family, monkeypatch):
+    """The same rules as an attention function and as hooks, through every layer."""
+    model = tiny.build(family)
+    found = shared(model, 7).record("conserved").decoder
+    states = []
+
+    def attention(module, query, key, value, mask, scaling=None, **_):
+        groups = query.shape[1] // key.shape[1]
+        key, value = (part.repeat_interleave(groups, 1) for part in (key, value))
+        scores = half(query) @ half(key).transpose(2, 3) * (scaling or query.shape[-1] ** -0.5)
+        A = scores.masked_fill(torch.ones_like(scores, dtype=torch.bool).triu(1), -torch.inf).softmax(-1)
+        return (half(A) @ half(value)).transpose(1, 2).contiguous(), A
+
+    def norm(name, module, args, output):
+        if name.endswith(("post_attention_layernorm", "ln_2")):
+            states.append(args[0])
+        if isinstance(module, torch.nn.LayerNorm):
+            return straight(module, args[0])
+        return args[0] * (output / args[0]).detach()
+
+    monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS, "halves", attention)
+    model.set_attn_implementation("halves")
+    for name, module in model.named_modules():
+        if "norm" in type(module).__name__.lower():
+            module.register_forward_hook(partial(norm, name))
+        elif name.endswith("act_fn"):  # gates
+            module.register_forward_hook(lambda module, args, output: output.detach())
+        elif name.endswith("act"):
+            module.register_forward_hook(lambda module, args, output: sloped(module.forward, args[0]))
+    y = model(torch.tensor([IDS])).logits[0, -1, 7]
+    for S, z, slope in zip(found, states, torch.autograd.grad(y, states), strict=True):
+        assert S.sum(1) == pytest.approx((z * slope).sum(-1)[0].detach().numpy(), abs=1e-3)
+
+
 def test_one_layer_with_its_norm_behind_by_hand():
     model = tiny.build("bert-class", num_hidden_layers=1).double()
     trace = shared(model, 2)
@@ -70,20 +108,21 @@ def test_one_layer_with_its_norm_behind_by_hand():
         return linear(x).reshape(n, 4, 8).transpose(0, 1)
 
     query, key, value = (split(getattr(layer.attention.self, name)) for name in ("query", "key", "value"))
-    A = (query @ key.transpose(1, 2) / math.sqrt(8)).softmax(-1)
+    # every query has keys of its own, less their mean, so that each edge's share can be told
+    keys = (key - key.mean(1, keepdim=True))[:, None].expand(4, n, n, 8).detach().requires_grad_(True)
+    A = torch.einsum("hqd,hqkd->hqk", half(query), half(keys) / math.sqrt(8)).softmax(-1)
+    values = value[:, None].expand(4, n, n, 8).detach().requires_grad_(True)
     out = layer.attention.output
-    z = out.dense((A.detach() @ value).transpose(0, 1).reshape(n, 32)) + x
+    mixed = torch.einsum("hqk,hqkd->hqd", half(A), half(values))
+    z = out.dense(mixed.transpose(0, 1).reshape(n, 32)) + x
     h = straight(out.LayerNorm, z)
     h = straight(
         layer.output.LayerNorm,
         h + layer.output.dense(sloped(torch.nn.functional.gelu, layer.intermediate.dense(h))),
     )
     y = model.classifier(sloped(torch.tanh, bert.pooler.dense(h[0])))[2]
-    gz, gv = torch.autograd.grad(y, [z, value])
-    # what values get is what the edges carry, row by row through the projection's gradient
-    g = (gz @ out.dense.weight).reshape(n, 4, 8).transpose(0, 1)
-    S = torch.einsum("hqk,hkd,hqd->qk", A, value, g).detach().numpy()
-    assert (gv * value).sum().item() == pytest.approx(S.sum())
+    gz, gk, gv = torch.autograd.grad(y, [z, keys, values])
+    S = ((keys * gk).sum(-1) + (values * gv).sum(-1)).sum(0).detach().numpy()
     expected = S + np.diag((z * gz).sum(-1).detach().numpy() - S.sum(1))
     found = trace.record("conserved").encoder[0]
     assert found == pytest.approx(expected, abs=1e-8)

@@ -1,16 +1,20 @@
-"""What each edge carries of one output, shared out so that nothing is lost or made on the way.
+"""What each edge carries of one output, passed back as layer-wise relevance propagation does.
 
-The output's logit is passed back through the model by the rules of layer-wise relevance propagation, as a gradient that
-is altered on its way, so that input times gradient is the same in sum before and behind every part, biases aside:
+The output's logit is passed back through the model as a gradient that is altered on its way, so that input times
+gradient is the same in sum before and behind every part, attention and biases aside:
 
-- layer norms count as linear, their deviation a constant, and so do attention weights (Ali et al. 2022, arXiv
-  2202.07304): what queries and keys did to the weights is not passed on;
+- layer norms count as linear, their deviation a constant (Ali et al. 2022, arXiv 2202.07304);
 - an activation is its own slope through the origin, `f(x) / x`; one that gates another signal is a constant, which
-  leaves all to that signal (Arras et al. 2017, arXiv 1706.07206).
+  leaves all to that signal (Arras et al. 2017, arXiv 1706.07206);
+- a product of two signals gives half to each (Achtibat et al. 2024, arXiv 2402.05602): attention weights and the
+  values they mix, and of what the weights get, queries and keys. A softmax is its own gradient, so that what would
+  come wherever the model attended to, the part of a uniform attention, ends there.
 
-The record `S[q, k]` of a layer is then `sum_h A_h * dy/dA_h`: what k sends q through this layer's attention. On its
-diagonal stands also what q keeps: z . dy/dz less the row's sum, z being the state behind the attention, residual
-included. So every row sums to z . dy/dz: attention and residual share out what the position holds, in logits.
+The record `S[q, k]` of a layer is what k sends q through this layer's attention, heads summed: as a value `P / 2`,
+with P = A dy/dA, and as a key `s dy/ds / 4` through the score s, which counts from its mean over the keys that q
+reads, as the softmax does not know it from any other. On its diagonal stands also what q keeps: z . dy/dz less the
+row's sum, z being the state behind the attention, residual included. So every row sums to z . dy/dz: attention and
+residual share out what the position holds, in logits.
 
 The forward pass is the model's own: only the way back is altered.
 """
@@ -125,7 +129,7 @@ class Conserved:
             raise self._unread(self._pending)
 
     def see(self, number: int, sight: Sight) -> None:
-        """Hooks one layer's weights, and waits for the norm that reads what comes of them."""
+        """Hooks one layer's weights and values, and waits for the norm that reads what comes of them."""
         if self._pending is not None:
             raise self._unread(self._pending)
         if not sight.batch.requires_grad:
@@ -133,6 +137,8 @@ class Conserved:
         self._weights[number] = self._pending = sight
         self._projected = None
         sight.batch.register_hook(partial(self._arrive, number))
+        if sight.mixed.requires_grad:
+            sight.mixed.register_hook(lambda gradient: gradient / 2)
 
     def _rule(self, module: torch.nn.Module, gates: bool) -> Any:
         """The hook that alters the way back through a module; None if it is left as it is."""
@@ -175,11 +181,13 @@ class Conserved:
         return _valued(output, linear if module.weight is None else linear * module.weight)
 
     def _arrive(self, number: int, gradient: torch.Tensor) -> torch.Tensor:
-        """Keeps what a layer's edges carry; nothing goes on to what the weights come from."""
+        """Keeps what a layer's edges carry; a quarter goes on to queries, and as much to keys."""
         sight = self._weights[number]
         A, G = self.heads.chosen(sight.weights), self.heads.chosen(sight.arrange(gradient))
-        self._products[number] = (A * G).sum(0)
-        return torch.zeros_like(gradient)
+        P = A * G
+        by_score = P - A * P.sum(-1, keepdim=True)
+        self._products[number] = (P / 2 + _scores(A) * by_score / 4).sum(0)
+        return gradient / 4
 
     # -- after it --------------------------------------------------------------------------------------
 
@@ -242,6 +250,14 @@ def _parent_gates(model: torch.nn.Module, module: torch.nn.Module) -> bool:
 def _valued(output: torch.Tensor, way: torch.Tensor) -> torch.Tensor:
     """The value of `output` with the gradient of `way`."""
     return output.detach() + (way - way.detach())
+
+
+def _scores(A: torch.Tensor) -> torch.Tensor:
+    """The scores of weights, from their mean over the keys that are read; 0 where none is."""
+    read = A > 0
+    logs = torch.where(read, A, 1).log()
+    mean = logs.sum(-1, keepdim=True) / read.sum(-1, keepdim=True).clamp(min=1)
+    return torch.where(read, logs - mean, 0)
 
 
 def _slope(module: Any, args: Any, output: Any) -> Any:

@@ -122,7 +122,14 @@ class Recorder:
         value, output = (part if part.ndim == 4 else part[None] for part in (mixture.value, mixture.output))
         self.see(
             Sight(
-                name, weights[0], value, output.transpose(1, 2), mixture.weights, arrange, mixture.projection
+                name,
+                weights[0],
+                value,
+                output.transpose(1, 2),
+                mixture.weights,
+                arrange,
+                mixture.projection,
+                mixture.mixed,
             )
         )
         return other

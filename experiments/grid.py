@@ -44,7 +44,7 @@ class Row:
         """As a table shows it."""
         residual = find(self.capacity).residual if self.residual is None else self.residual
         parts = [self.method, self.capacity]
-        if self.method != "attention":
+        if self.method != "attention" and not find(self.capacity).keeps:
             parts.append("open" if residual == "open" else f"residual {residual:g}")
         if self.prefix == "closed":
             parts.append("closed")

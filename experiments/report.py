@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -25,6 +25,7 @@ from attnflow.evaluate import Interval
 from attnflow.files import write_whole
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 ROOT = Path(__file__).parent.parent
@@ -188,3 +189,46 @@ def figure(
     folder = root / "docs" / "studies" / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / f"{study}-{name}.svg", file.getvalue())
+
+
+#: Of series beside each other: apart also for readers who see few colours.
+COLOURS = ("#4269d0", "#efb118", "#3ca951", "#a463f2")
+
+
+def estimates(
+    axes: Axes,
+    series: Mapping[str, Mapping[str, Interval]],
+    order: Sequence[str],
+    *,
+    chance: float | None = None,
+) -> None:
+    """Draws means with their intervals, a line for each method, the last of the order on top.
+
+    Args:
+        axes: to draw on.
+        series: by label, what each method has; a method may be missing from one.
+        order: of the methods.
+        chance: what knowing nothing gives; a dotted line.
+    """
+    for number, (label, found) in enumerate(series.items()):
+        shift = 0.3 * ((len(series) - 1) / 2 - number) / max(len(series) - 1, 1)
+        drawn = [(place + shift, found[name]) for place, name in enumerate(order) if name in found]
+        axes.errorbar(
+            [value.estimate for _, value in drawn],
+            [place for place, _ in drawn],
+            xerr=[
+                [value.estimate - value.lower for _, value in drawn],
+                [value.upper - value.estimate for _, value in drawn],
+            ],
+            fmt="o",
+            ms=4,
+            lw=1,
+            color=COLOURS[number],
+            label=label,
+        )
+    if chance is not None:
+        axes.axvline(chance, color="#808080", lw=0.8, ls=":")
+    axes.set_yticks(range(len(order)), order)
+    axes.set_ylim(-0.7, len(order) - 0.3)
+    if len(series) > 1:
+        axes.legend(loc="lower right")

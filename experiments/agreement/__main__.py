@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -19,7 +18,7 @@ from experiments.agreement.grading import MEASURES, TOPS, graded
 from experiments.agreement.rows import DEPTHS, ROWS, controls
 from experiments.grades import interval
 from experiments.records import Record, collect
-from experiments.report import Table, figure, publish
+from experiments.report import Table, estimates, figure, publish
 
 STUDY = "agreement"
 COMMAND = "python -m experiments.agreement"
@@ -128,22 +127,18 @@ def tables(records: Sequence[Record]) -> list[Table]:
 def draw(records: Sequence[Record]) -> None:
     """AUROC of each method, on either half of the sentences."""
     depths = {row.name for row in DEPTHS}
-    auroc = partial(of, measured="auroc")
-    found = {name: auroc(records, name) for name in records[0]["rows"] if name not in depths}
-    order = sorted(found, key=lambda name: found[name].estimate if found[name] else 0.0)
-    with figure(STUDY, "auroc", height=0.2 * len(order) + 0.8) as drawn:
+
+    def by_row(part: Sequence[Record]) -> dict[str, Interval]:
+        values = {name: of(part, name, "auroc") for name in records[0]["rows"] if name not in depths}
+        return {name: value for name, value in values.items() if value}
+
+    found = by_row(records)
+    order = sorted(found, key=lambda name: found[name].estimate)
+    with figure(STUDY, "auroc", height=0.24 * len(order) + 0.8) as drawn:
         axes = drawn.subplots()
-        for side, half, colour in zip(SIDES, split(records), ("#4269d0", "#efb118")):
-            values = [value for name in order if (value := auroc(half, name))]
-            ends = [[v.estimate - v.lower for v in values], [v.upper - v.estimate for v in values]]
-            middle = [v.estimate for v in values]
-            axes.errorbar(
-                middle, range(len(values)), xerr=ends, fmt="o", ms=4, lw=1, color=colour, label=side
-            )
-        axes.axvline(0.5, color="#808080", lw=0.8, ls=":")
-        axes.set_yticks(range(len(order)), order)
+        halves = {side: by_row(half) for side, half in zip(SIDES, split(records))}
+        estimates(axes, halves, order, chance=0.5)
         axes.set_xlabel("AUROC of the subject among the tokens before the verb")
-        axes.legend(loc="lower right")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

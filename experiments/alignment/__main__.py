@@ -52,7 +52,9 @@ def main() -> None:
 
     texts = copies.molecules(3 * options.count, int(SETTINGS["seed"]))[: options.count]
     kept = records.collect(STUDY, "molecules", SETTINGS, texts, measure, fresh=options.fresh)
-    report.publish(STUDY, COMMAND, tables(kept))
+    found = tables(kept)
+    report.publish(STUDY, COMMAND, found)
+    draw(found[1])
 
 
 def symbols(text: str, vocabulary: dict[str, int]) -> list[str]:
@@ -85,6 +87,15 @@ def tables(kept: list[records.Record]) -> list[report.Table]:
     rates = {method: bootstrap([one["rates"][method] for one in ended]) for method in ended[0]["rates"]}
     rows = [[method, rate] for method, rate in sorted(rates.items(), key=lambda item: item[1].estimate)]
     return [about, report.Table("rates", ["method", "alignment error rate"], rows)]
+
+
+def draw(rates: report.Table) -> None:
+    """Every method's error rate, beside that of links drawn at random."""
+    found = {row[0]: row[1] for row in rates.rows}
+    with report.figure(STUDY, "rates", height=0.24 * len(found) + 0.8) as drawn:
+        axes = drawn.subplots()
+        report.estimates(axes, {"": found}, list(found)[::-1], chance=found["random"].estimate)
+        axes.set_xlabel("alignment error rate; dotted: links at random")
 
 
 if __name__ == "__main__":

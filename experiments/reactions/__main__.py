@@ -66,6 +66,7 @@ def main() -> None:
         )
         tables.append(table(name, kept))
     report.publish(STUDY, COMMAND, tables)
+    draw(tables[1:])
 
 
 def about(reactions: list[made.Reaction]) -> report.Table:
@@ -88,6 +89,26 @@ def table(name: str, kept: list[records.Record]) -> report.Table:
         rows.append([method, *(bootstrap(atoms[way]) for way in WAYS), bootstrap(whole)])
     heads = ["method", *(f"atoms right, {way}" for way in WAYS), "whole reactions right, guided"]
     return report.Table(name, heads, rows, digits=2)
+
+
+def draw(tables: list[report.Table]) -> None:
+    """Atoms right, both questions to the model side by side, and each way to make a map."""
+    height = 0.24 * sum(len(one.rows) for one in tables) + 1.6
+    with report.figure(STUDY, "atoms", height=height) as drawn:
+        panels = drawn.subplots(
+            len(tables),
+            sharex=True,
+            squeeze=False,
+            gridspec_kw={"height_ratios": [len(one.rows) for one in tables]},
+        )
+        for axes, one in zip(panels[:, 0], tables):
+            order = [row[0] for row in sorted(one.rows, key=lambda row: row[3].estimate)]
+            series = {way: {row[0]: row[1 + place] for row in one.rows} for place, way in enumerate(WAYS)}
+            report.estimates(axes, series, order)
+            axes.set_title(
+                {"written": "as written", "masked": "one atom masked"}[one.name], fontsize=9, color="#808080"
+            )
+        panels[-1, 0].set_xlabel("part of the product's atoms that are mapped right")
 
 
 if __name__ == "__main__":

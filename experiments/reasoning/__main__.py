@@ -9,13 +9,14 @@ from functools import partial
 import numpy as np
 
 from attnflow.capture.provenance import fingerprint
+from attnflow.evaluate import Interval
 from attnflow.models import load
 from experiments.grades import grade, interval, mean_of
 from experiments.reasoning.answers import SEED, answer, texts
 from experiments.reasoning.rows import ROWS
 from experiments.reasoning.truth import JUDGES, of_token, variables, verdict
 from experiments.records import Record, collect
-from experiments.report import Table, publish
+from experiments.report import Cell, Table, estimates, figure, publish
 
 COMMAND = "python -m experiments.reasoning"
 TRUTHS = ("verdict", "token", "variables")
@@ -93,6 +94,24 @@ def tables(task: str, records: Sequence[Record]) -> list[Table]:
     return made
 
 
+def draw(task: str, found: Sequence[Table]) -> None:
+    """AUROC of every row against the three truths."""
+    (rows,) = (table.rows for table in found if table.name == f"{task}-auroc")
+    series = {
+        name: {str(row[0]): row[1 + place] for row in rows if isinstance(row[1 + place], Interval)}
+        for place, name in enumerate(TRUTHS)
+    }
+    order = [str(row[0]) for row in sorted(rows, key=lambda row: sum(_height(cell) for cell in row[1:]))]
+    with figure("reasoning", task, height=0.24 * len(order) + 0.8) as drawn:
+        axes = drawn.subplots()
+        estimates(axes, series, order, chance=0.5)
+        axes.set_xlabel("AUROC of the tokens that matter")
+
+
+def _height(cell: Cell) -> float:
+    return cell.estimate if isinstance(cell, Interval) else 0.0
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("--tasks", nargs="+", choices=JUDGES, default=list(JUDGES))
@@ -100,7 +119,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--fresh", action="store_true", help="forget what earlier runs measured")
     asked = parser.parse_args(arguments)
     for task in asked.tasks:
-        publish("reasoning", COMMAND, tables(task, measure(task, asked.count, asked.fresh)))
+        found = tables(task, measure(task, asked.count, asked.fresh))
+        publish("reasoning", COMMAND, found)
+        draw(task, found)
 
 
 if __name__ == "__main__":

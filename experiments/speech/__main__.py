@@ -140,29 +140,12 @@ def table(name: str, kept: list[records.Record]) -> report.Table:
 
 def draw(kept) -> None:
     """AUROC of both kinds of clips."""
-    both = {name: table(name, found).rows for name, found in kept.items()}
-    order = [row[0] for row in both["synthesised"]][::-1]
+    both = {name: {row[0]: row[1] for row in table(name, found).rows} for name, found in kept.items()}
+    order = list(both["synthesised"])[::-1]
     with report.figure(STUDY, "auroc", height=0.24 * len(order) + 0.8) as drawn:
         axes = drawn.subplots()
-        for (name, rows), colour, shift in zip(both.items(), ("#4269d0", "#efb118"), (0.15, -0.15)):
-            found = {row[0]: row[1] for row in rows}
-            values = [found[method] for method in order]
-            ends = [[v.estimate - v.lower for v in values], [v.upper - v.estimate for v in values]]
-            heights = np.arange(len(order)) + shift
-            axes.errorbar(
-                [v.estimate for v in values],
-                heights,
-                xerr=ends,
-                fmt="o",
-                ms=4,
-                color=colour,
-                label=name,
-                lw=1,
-            )
-        axes.axvline(0.5, color="#808080", lw=0.8, ls=":")
-        axes.set_yticks(range(len(order)), order)
+        report.estimates(axes, both, order, chance=0.5)
         axes.set_xlabel("AUROC of the stretches in which the word is spoken")
-        axes.legend(loc="lower right")
 
 
 if __name__ == "__main__":

@@ -38,6 +38,8 @@ BLIND = (
     Row("rollout", "norm"),
 )
 ASKED = (
+    Row("flow", "conserved"),
+    Row("flow", "conserved", signed=True),
     Row("flow", "relevance"),
     Row("flow", "relevance", signed=True),
     Row("shapley", "relevance"),

@@ -37,6 +37,8 @@ BLIND = (
     Row("flow", "norm", "open"),
 )
 ASKED = (
+    Row("flow", "conserved"),
+    Row("flow", "conserved", signed=True),
     Row("flow", "relevance"),
     Row("flow", "relevance", signed=True),
     Row("shapley", "relevance"),

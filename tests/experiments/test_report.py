@@ -69,3 +69,20 @@ def test_figures_are_the_same_bytes_for_the_same_data(tmp_path):
         found.append((tmp_path / "docs" / "studies" / "figures" / "s-f.svg").read_bytes())
     assert found[0] == found[1]
     assert b"<svg" in found[0]
+
+
+def test_estimates_are_drawn_where_they_are_and_missing_ones_are_not(tmp_path):
+    found = {"a": Interval(0.4, 0.3, 0.6, 0.95), "b": Interval(0.7, 0.65, 0.8, 0.95)}
+    with report.figure("s", "f", root=tmp_path) as drawn:
+        axes = drawn.subplots()
+        report.estimates(axes, {"both": found, "one": {"b": found["b"]}}, ["a", "b"], chance=0.5)
+        points = {line.get_label(): line for line in axes.containers}
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+        both, one = (points[name].lines[0] for name in ("both", "one"))
+        assert both.get_xdata() == pytest.approx([0.4, 0.7])
+        assert one.get_xdata() == pytest.approx([0.7])
+        assert both.get_ydata()[1] > one.get_ydata()[0]  # apart, within the line of the method
+        (bars,) = points["both"].lines[2]
+        assert bars.get_segments()[0][:, 0] == pytest.approx([0.3, 0.6])
+    svg = (tmp_path / "docs" / "studies" / "figures" / "s-f.svg").read_text()
+    assert ">both</text>" in svg

@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 import torch
+import transformers
 
 import tiny
 from attnflow.capture import capture, load_model
@@ -178,3 +179,14 @@ def test_progress():
         progress=lambda done, total: seen.append((done, total)),
     )
     assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_model_from_nowhere_asks_nobody_for_a_tokenizer(monkeypatch):
+    """transformers calls a model of weights in memory "None", which the hub would be asked for."""
+    model = tiny.build("bert-class")
+    model.config.name_or_path = model.name_or_path = "None"
+    asked = []
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda *args, **_: asked.append(args))
+    trace = capture(model, inputs={"input_ids": [[5, 9, 3]]})
+    assert not asked
+    assert trace.provenance["model"] != "None"

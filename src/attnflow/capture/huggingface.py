@@ -41,7 +41,7 @@ from attnflow.capture.layers import (
     single_stack,
 )
 from attnflow.capture.line import line_to, parse_steps
-from attnflow.capture.loading import load_model
+from attnflow.capture.loading import load_model, name_of
 from attnflow.capture.norms import Norms
 from attnflow.capture.outcomes import find_logits, find_vector, is_pooled
 from attnflow.capture.outputs import Output, Question, ask
@@ -113,9 +113,7 @@ def capturing(
         asked = target_text is not None or "decoder_input_ids" in (inputs or {})
         generate = 0 if asked else own_generate(whole)
         wish = Wish(generate, target_text, generate_options, seed)
-    # A model that was loaded from weights in memory is called "None" by transformers.
-    own = "" if whole.name_or_path in (None, "None") else whole.name_or_path
-    name = os.fspath(model) if isinstance(model, (str, os.PathLike)) else own
+    name = os.fspath(model) if isinstance(model, (str, os.PathLike)) else name_of(whole)
     loaded, tokenizer, prompt = prepare(whole, name, tokenizer, processor, given, trust_remote_code)
     prompt = replace(prompt, tensors={name: _usable(value) for name, value in prompt.tensors.items()})
     place, language = language_part(loaded)

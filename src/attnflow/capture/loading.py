@@ -178,10 +178,16 @@ def _not_loaded(name: str, error: Exception) -> Exception:
     )
 
 
+def name_of(model: Any) -> str:
+    """Where a model came from; "" if from nowhere, which transformers calls "None" for weights in memory."""
+    name = getattr(model, "name_or_path", None)
+    return "" if name in (None, "None") else str(name)
+
+
 def _tokenizer_of(model: Any, tokenizer: Any, trust_remote_code: bool) -> Any:
     if tokenizer is not None:
         return _read_tokenizer(tokenizer, trust_remote_code)
-    place = getattr(model, "name_or_path", "")
+    place = name_of(model)
     return _read_tokenizer(place, trust_remote_code, optional=True) if place else None
 
 

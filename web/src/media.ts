@@ -59,6 +59,20 @@ export function zones(players: readonly Player[], index: number, medium: Medium,
   });
 }
 
+/** Seconds that a strip shows: the clip, or longer where the model listened on into silence. */
+export function seconds(players: readonly Player[], index: number, medium: Medium): number {
+  const ends = players.filter((player) => player.medium === index && player.time).map((player) => player.time![1]);
+  return Math.max(medium.duration ?? 0, ...ends, 0);
+}
+
+/** The clip's loudness as bars over `width` pixels, as many as the clip lasts. */
+export function wave(envelope: readonly number[], width: number, height: number, fill: string): Shape[] {
+  const step = width / envelope.length;
+  return envelope.map((value, n) => ({
+    kind: "rect", x: n * step, y: height / 2 - (value * height * 0.42 + 0.5), width: Math.max(step - 0.3, 0.5), height: value * height * 0.84 + 1, fill,
+  }));
+}
+
 export function mediumView(view: View, tip: Tip, index: number, result: Result): MediumView {
   const { payload } = view;
   const medium = payload.media[index]!;
@@ -80,6 +94,7 @@ export function mediumView(view: View, tip: Tip, index: number, result: Result):
   let found: Zone[] = [];
   let lit: number | null = null;
   let cursor: number | null = null;
+  const duration = seconds(payload.players, index, medium);
 
   if (medium.image) {
     picture = new Image();
@@ -89,8 +104,6 @@ export function mediumView(view: View, tip: Tip, index: number, result: Result):
 
   function arrange(): void {
     const room = Math.max(element.clientWidth, 120);
-    const ends = payload.players.filter((player) => player.medium === index && player.time).map((player) => player.time![1]);
-    const duration = Math.max(medium.duration ?? 0, ...ends, 0);
     if (medium.kind === "audio") {
       width = room;
       height = medium.grid && medium.grid[0] > 1 ? Math.max(STRIP, Math.min(medium.grid[0] * 14, 240)) : STRIP;
@@ -119,9 +132,8 @@ export function mediumView(view: View, tip: Tip, index: number, result: Result):
       if (part !== 0) shapes.push({ kind: "rect", x: zone.x, y: zone.y, width: zone.width, height: zone.height, fill: shade(part, from) });
     }
     if (medium.kind === "audio") {
-      if (medium.envelope) shapes.push(...wave(medium.envelope, from.ink));
-      const ends = payload.players.filter((player) => player.medium === index && player.time).map((player) => player.time![1]);
-      const duration = Math.max(medium.duration ?? 0, ...ends, 0);
+      const lasts = duration > 0 ? (medium.duration ?? duration) / duration : 1;
+      if (medium.envelope) shapes.push(...wave(medium.envelope, width * lasts, height, veil(from.ink, 0.45)));
       if (duration > 0)
         for (const tick of ticks(duration)) {
           const x = (tick / duration) * width;
@@ -134,14 +146,6 @@ export function mediumView(view: View, tip: Tip, index: number, result: Result):
     for (const [player, colour] of [[pinned, from.ink], [lit ?? (cursor === null ? null : found[cursor]!.player), from.lit]] as const)
       for (const zone of found) if (zone.player === player) shapes.push(...frame(zone.x, zone.y, zone.width, zone.height, colour, 2));
     return { width, height: height + (medium.kind === "audio" ? AXIS : 0), shapes };
-  }
-
-  function wave(envelope: readonly number[], ink: string): Shape[] {
-    const step = width / envelope.length;
-    const middle = height / 2;
-    return envelope.map((value, n) => ({
-      kind: "rect", x: n * step, y: middle - (value * height * 0.42 + 0.5), width: Math.max(step - 0.3, 0.5), height: value * height * 0.84 + 1, fill: veil(ink, 0.45),
-    }));
   }
 
   const draw = perFrame(() => {

@@ -3,10 +3,10 @@ import { test } from "node:test";
 import { buildFlow } from "../src/flowgraph.ts";
 import { columnsThatFit, layOut } from "../src/layout.ts";
 import { runs } from "../src/matrix.ts";
-import { ticks, zones } from "../src/media.ts";
+import { seconds, ticks, wave, zones } from "../src/media.ts";
 import { counted, decimalsFor, digits, percent, single } from "../src/numbers.ts";
 import { strongest } from "../src/overview.ts";
-import { checked, type FlowItem, FORMAT, type Graph, type Payload, type Player, type Result } from "../src/payload.ts";
+import { checked, type FlowItem, FORMAT, type Graph, type Medium, type Payload, type Player, type Result } from "../src/payload.ts";
 import { everyRow, joinRows } from "../src/rows.ts";
 import { escaped, heightAt, toSvg } from "../src/scene.ts";
 import { fraction, isDim, most } from "../src/shading.ts";
@@ -181,6 +181,16 @@ test("patches and stretches of time stand where they are", () => {
   const frame = player("frame", 0, { medium: 0, time: [0.5, 1] });
   assert.deepEqual(zones([frame], 0, { ...medium, grid: null, kind: "audio" }, 400, 50, 2), [{ player: 0, x: 100, y: 0, width: 100, height: 50 }]);
   assert.ok(ticks(2).length <= 9 && ticks(2).at(-1)! <= 2);
+});
+
+test("a clip's wave ends where the clip ends, not where the model's window does", () => {
+  const clip = { kind: "audio", name: "audio", grid: null, size: null, image: null, duration: 2, envelope: [0.5, 1] } as unknown as Medium;
+  const frames = [player("0-4 s", 0, { medium: 0, time: [0, 4] }), player("4-8 s", 0, { medium: 0, time: [4, 8] }), player("other", 0, { medium: 1, time: [0, 30] })];
+  assert.equal(seconds(frames, 0, clip), 8);
+  assert.equal(seconds([], 0, clip), 2);
+  const bars = wave(clip.envelope!, 400 * (2 / 8), 50, "#000");
+  assert.ok(bars.every((bar) => bar.kind === "rect" && bar.x + bar.width <= 100));
+  assert.equal(bars.length, 2);
 });
 
 test("what a token says is text in the SVG too", () => {

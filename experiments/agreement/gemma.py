@@ -16,13 +16,12 @@ import numpy as np
 from attnflow.capture.provenance import fingerprint
 from attnflow.evaluate.prediction import prediction
 from attnflow.evaluate.rows import Case, Ours, Theirs
-from experiments.agreement.__main__ import STUDY
+from experiments.agreement.__main__ import SEED, STUDY
 from experiments.grades import grade, interval
 from experiments.records import Record, collect
 from experiments.report import Table, publish
 
 COMMAND = "python -m experiments.agreement.gemma"
-SEED = 7
 
 #: Singular and plural of the subject, and what may follow it.
 SUBJECTS = (
@@ -115,7 +114,7 @@ def measure(count: int, fresh: bool = False) -> list[Record]:
         scored = {row.name: row.scores(case)[0] for row in ROWS}
         rng = np.random.default_rng([SEED, *text.encode()])
         scored["random"] = rng.random(made.players)
-        words = np.array([b > a for a, b in offsets])  # the special token at the start has no text
+        words = made.hideable  # all but the special token at the start
         return {
             "margin": float(margin),
             "rows": {name: grade(s[words], subject[words]) for name, s in scored.items()},

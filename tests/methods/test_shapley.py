@@ -263,3 +263,16 @@ def test_sampled_agrees_with_exact_on_every_kind():
         found = sample(network, targets=[target], samples=4000)
         near = 5 * found.stderr[0] + 1e-9 * max(1, exact.total[0])
         assert (np.abs(found.scores[0] - exact.scores[0]) <= near).all(), kind
+
+
+def test_scores_that_sampling_cannot_tell_apart_are_noted():
+    rng = np.random.default_rng(5)
+    network = FlowNetwork.encoder(networks.softmax(rng, 3, 16, 16))
+    few, many = (sample(network, targets=[0], samples=samples, seed=1) for samples in (8, 4096))
+    for result in (few, many):
+        share = np.median(result.stderr[0]) / result.scores[0].std()
+        assert any("standard errors" in note for note in result.notes) == (share > 1 / 3)
+    assert any("standard errors" in note for note in few.notes)
+    assert not any("standard errors" in note for note in many.notes)
+    exact = attribute(FlowNetwork.encoder(networks.softmax(rng, 2, 4, 4)), method="shapley", targets=[0])
+    assert exact.notes == ()

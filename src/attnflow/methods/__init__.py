@@ -32,6 +32,8 @@ METHODS: dict[str, Method] = {}
 
 #: From this part of saturated players on, flow says little of its target: docs/studies/saturation.md.
 SATURATED = 0.5
+#: From this part of the scores' standard deviation on, a standard error is noted.
+NOISE = 1 / 3
 
 
 def register(method: Method) -> Method:
@@ -289,16 +291,28 @@ def _saturated(problem: Problem, single: NDArray[np.int64]) -> float:
     return float((single[reaching] >= limit[reaching]).mean()) if reaching.sum() > 2 else 0.0
 
 
+def _noisy(outcome: Outcome) -> bool:
+    """Whether sampling moves the scores by more than a third of their spread."""
+    if outcome.stderr is None or len(outcome.scores) < 2:
+        return False
+    return bool(np.median(outcome.stderr) > NOISE * outcome.scores.std())
+
+
 def _notes(rows: Sequence[_Row], method: str, decay: bool, mu: float | None) -> list[str]:
     notes = []
     if method == "flow" and rows:
         share = float(np.median([row.saturated for row in rows]))
         if share > SATURATED:
             notes.append(
-                f"{share:.0%} of the players send all that leaves them in the first layer, or all that the target "
+                "More than half of the players send all that leaves them in the first layer, or all that the target "
                 "takes: flow then ranks players much the same for every target. Relevance capacities with an open "
                 "residual tell targets apart."
             )
+    if any(_noisy(row.outcome) for row in rows):
+        notes.append(
+            "The standard errors are more than a third of what tells players apart, so that close ones may stand in "
+            "any order: more `samples`, or a smaller `stderr`, tell them apart better."
+        )
     if mu is not None:
         notes.append(
             f"A finite barrier, mu = {mu:g}: scores sum to the flow it allows, which is less than the total."

@@ -614,8 +614,8 @@ def test_scores_that_no_flow_realises_are_refused(small):
 
 
 def test_saturation_is_told():
-    def told(C, method="flow"):
-        notes = attribute(FlowNetwork.encoder(C), method=method, targets=[0]).notes
+    def told(C, method="flow", **of):
+        notes = attribute(replace(FlowNetwork.encoder(C), **of), method=method, targets=[0]).notes
         return [note for note in notes if "much the same for every target" in note]
 
     even = np.full((4, 4), 0.25)
@@ -626,6 +626,11 @@ def test_saturation_is_told():
     assert not told(np.stack([own, own]))
     assert not told(np.stack([even, even]), method="shapley")
     assert not told(np.eye(3)[None])  # a single player reaches the target: there is no ranking
+    full = np.stack([even, even])
+    assert not told(full, capacity="conserved")  # what leaves a player is what this output owes to him
+    assert not told(full, capacity="relevance", residual="open")
+    assert told(full, capacity="relevance", residual=0.5)
+    assert told(full, capacity="norm", residual="open")
 
 
 def test_an_own_scheme_reaches_every_method():

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.attribution import Attribution, Target
+from attnflow.capacity import SCHEMES
 from attnflow.errors import OptionError, unknown_name
 from attnflow.maxflow import MaxFlow, Solver
 from attnflow.maxflow.solver import Progress
@@ -22,6 +23,7 @@ from attnflow.maxflow.threads import run_all, thread_count
 from attnflow.merging import merge
 from attnflow.methods import attention, central, flow, rollout, shapley
 from attnflow.methods.problem import Method, Outcome, Problem
+from attnflow.trace import GRADIENT_RECORDS
 
 if TYPE_CHECKING:
     from attnflow.network import FlowNetwork
@@ -196,7 +198,7 @@ def attribute(
         layers=network.layers,
         excluded=tuple(network.players[index] for index in out),
         excluded_cost=np.array([row.excluded_cost for row in rows]) if out else None,
-        notes=(*network.notes, *_notes(rows, method, decay, mu)),
+        notes=(*network.notes, *_notes(network, rows, method, decay, mu)),
         text=network.text,
         media=network.media,
         provenance={
@@ -298,9 +300,19 @@ def _noisy(outcome: Outcome) -> bool:
     return bool(np.median(outcome.stderr) > NOISE * outcome.scores.std())
 
 
-def _notes(rows: Sequence[_Row], method: str, decay: bool, mu: float | None) -> list[str]:
+def _tells_outputs(network: FlowNetwork) -> bool:
+    """Whether capacities tell one output from others, so that a player who sends all that he can ranks by that."""
+    scheme = SCHEMES.get(network.capacity or "")
+    if scheme is None or scheme.record not in GRADIENT_RECORDS:
+        return False
+    return scheme.keeps or network.residual == "open"
+
+
+def _notes(
+    network: FlowNetwork, rows: Sequence[_Row], method: str, decay: bool, mu: float | None
+) -> list[str]:
     notes = []
-    if method == "flow" and rows:
+    if method == "flow" and rows and not _tells_outputs(network):
         share = float(np.median([row.saturated for row in rows]))
         if share > SATURATED:
             notes.append(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from experiments.faithfulness import findings
+from experiments.faithfulness.inputs import STUDIES
 from experiments.faithfulness.rows import CURVES, DEAR, MAIN, MORE
 
-from attnflow.evaluate import Interval
+from attnflow.evaluate import Interval, baselines
 
 
 @pytest.fixture
@@ -63,3 +66,20 @@ def test_reactions_hide_one_atom_of_their_product():
         front, product = text.split(">>")
         assert "[MASK]" not in front
         assert product.count("[MASK]") == 1
+
+
+def test_without_rules_relevance_is_gradient_times_input_and_integrated_gradients():
+    from experiments.faithfulness import rules
+
+    study = STUDIES["agreement"]
+    model, tokenizer = study.load()
+    passing = rules.Passing(study.load()[0])
+    (_, ask), *_ = study.asks(model, tokenizer, 1)
+    made = ask()
+    plain = rules.Rule("all", norms=False, slopes=False)
+    expected = baselines.scores("gradient-x-input", made)
+    assert passing.scores(made, plain) == pytest.approx(expected, abs=1e-4)
+    assert passing.scores(made, rules.Rule()) != pytest.approx(expected, abs=1e-1)
+    shown = np.ones((1, made.players), bool)
+    same = replace(made, model=passing.model).values(shown, scale="logit")
+    assert same == pytest.approx(made.values(shown, scale="logit"), abs=1e-4)

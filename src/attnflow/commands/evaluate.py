@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from attnflow.commands.reporting import reporting
+
 if TYPE_CHECKING:
     from attnflow.evaluate.faithfulness import Line
     from attnflow.evaluate.rows import Row
@@ -92,12 +94,10 @@ def evaluate(
     Tokens that a method ranks high are hidden, and the fall of the output's probability tells whether they mattered:
     high comprehensiveness and low sufficiency are good. Special tokens are never hidden.
     """
-    from attnflow.cli import _reporting
-
     for name, path in (("--json", json), ("--csv", csv)):
         if path is not None and not path.absolute().parent.is_dir():
             raise typer.BadParameter(f"there is no folder {str(path.absolute().parent)!r}.", param_hint=name)
-    with _reporting(quiet):
+    with reporting(quiet):
         from attnflow.evaluate.faithfulness import faithfulness
         from attnflow.evaluate.reading import read
         from attnflow.view.progress import progress_bars

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from attnflow.commands.reporting import reporting
+
 NETWORK = "Who can reach it"
 LIMITS = "What visitors may ask for"
 
@@ -60,9 +62,7 @@ def serve(
     ] = None,
 ) -> None:
     """Explain models in the browser: a web app and an API on this machine."""
-    from attnflow.cli import _reporting
-
-    with _reporting(False):
+    with reporting(False):
         from attnflow.errors import MissingExtraError
         from attnflow.serve.settings import Limits, Settings
 
@@ -99,10 +99,10 @@ def offered(bundled: bool, named: Iterable[str]) -> dict[str, str]:
     Raises:
         OptionError: items of another form, or names given twice.
     """
-    from attnflow.cli import _is_installed
+    from attnflow.commands.models import is_installed
     from attnflow.models import BUNDLED
     from attnflow.serve.settings import named_models
 
     own = named_models(named)
-    ready = [entry.name for entry in BUNDLED.values() if bundled and _is_installed(entry.extra)]
+    ready = [entry.name for entry in BUNDLED.values() if bundled and is_installed(entry.extra)]
     return own | {name: name for name in ready if name not in own}

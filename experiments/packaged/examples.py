@@ -19,7 +19,6 @@ from experiments.packaged.packaged import Packaged
 REACTION = "CC(C)S.CN(C)C=O.Fc1cccnc1F.O=C([O-])[O-].[K+].[K+]>>CC(C)Sc1ncccc1[MASK]"
 #: A molecule, and one that was made from it.
 MOLECULE, ANALOGUE = "Cc1ccc(Br)cc1", "Cc1ccc(Cl)cc1"
-SEARCH = {"capacity": "relevance", "method": "flow"}
 
 EXPECTED = {"rxnmapper": "F", "quire": "Their", "annalog": "Br", "gemma": "keys"}
 
@@ -51,15 +50,13 @@ def minilm(loaded: Packaged) -> Any:
 
 def rxnmapper(loaded: Packaged) -> Any:
     """Which atoms of the reactants a masked atom of the product is told by."""
-    return attnflow.explain(loaded.model, REACTION, tokenizer=loaded.tokenizer, **SEARCH)
+    return attnflow.explain(loaded.model, REACTION, tokenizer=loaded.tokenizer)
 
 
 def quire(loaded: Packaged) -> Any:
     """Why "Their" should be "There"."""
     text = "Their is a dog in the garden."
-    return attnflow.explain(
-        loaded.model, text, tokenizer=loaded.tokenizer, players="words", target=1, **SEARCH
-    )
+    return attnflow.explain(loaded.model, text, tokenizer=loaded.tokenizer, players="words", target=1)
 
 
 def annalog(loaded: Packaged) -> Any:
@@ -73,9 +70,7 @@ def annalog(loaded: Packaged) -> Any:
         embedding="encoder.tok_embedding",
     )
     place = 1 + field.preprocess(ANALOGUE).index("Cl")
-    return attnflow.explain(
-        loaded.model, MOLECULE, target_text=ANALOGUE, tokenizer=field, target=place - 1, **SEARCH
-    )
+    return attnflow.explain(loaded.model, MOLECULE, target_text=ANALOGUE, tokenizer=field, target=place - 1)
 
 
 def _read_molecule(model: Any, field: Any, text: str, target_text: str) -> Reading:
@@ -132,8 +127,8 @@ def gemma(loaded: Packaged) -> Any:
         "The keys to the cabinet",
         tokenizer=loaded.tokenizer,
         output=(" are", " is"),
+        capacity="relevance",
         bounds=False,
-        **SEARCH,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+import torch
 
 from attnflow.evaluate import bootstrap
 from experiments import grid, records, report
@@ -38,6 +39,7 @@ def main() -> None:
     )
     parser.add_argument("--fresh", action="store_true", help="forget what is measured already")
     options = parser.parse_args()
+    torch.set_num_threads(1)
     loaded = load("rxnmapper")
     found = {one.text: one for one in made.reactions(options.count, SEED)}
 

@@ -178,3 +178,22 @@ def test_what_a_result_says_of_itself(network):
     assert 0 <= result.error_bound < 1e-9
     assert result.layers == network.layers
     assert result.excluded_cost is None
+
+
+def test_top_refuses_what_is_no_number_of_players_and_no_target(result):
+    assert result.top(0) == []
+    assert len(result.top(99)) == len(result.players)
+    for wrong in (-1, "a", 1.5, True):
+        with pytest.raises(OptionError, match="k="):
+            result.top(wrong)
+    with pytest.raises(OptionError, match="from 0 to 2"):
+        result.top(1, target=3)
+
+
+def test_a_result_describes_itself_in_a_line(result):
+    said = repr(result)
+    assert "\n" not in said
+    assert len(said) < 200
+    label, score = result.top(1)[0]
+    assert f"highest {label} {score:.3g}" in said
+    assert "shapley" in said

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from attnflow import Attribution, FlowNetwork, attribute
+from attnflow import Attribution, FlowNetwork, attribute, explain
 from attnflow.contrast import signed
 from attnflow.errors import OptionError
 
@@ -78,3 +78,20 @@ def test_both_sides_of_a_signed_result_are_grouped():
     np.testing.assert_allclose(grouped.supporting, parts[0].group([[1, 3]]).scores)
     np.testing.assert_allclose(grouped.opposing, parts[1].group([[1, 3]]).scores)
     np.testing.assert_allclose(grouped.scores, grouped.supporting - grouped.opposing)
+
+
+def test_sides_that_ask_about_different_outputs_say_so():
+    good, bad = (explain("sentiment", text, bounds=False) for text in ("A good film.", "A bad film."))
+    assert "POSITIVE and NEGATIVE" in (good - bad).notes[-1]
+    with pytest.raises(OptionError, match="difference of two"):
+        (good - bad).realize()
+    same = [
+        explain("sentiment", text, output="POSITIVE", bounds=False)
+        for text in ("A good film.", "A bad film.")
+    ]
+    assert (same[0] - same[1]).notes == ()
+    blind = [
+        explain("sentiment", text, capacity="attention", bounds=False)
+        for text in ("A good film.", "A bad film.")
+    ]
+    assert not any("different outputs" in note for note in (blind[0] - blind[1]).notes)

@@ -94,3 +94,13 @@ def test_every_text_of_a_list():
 def test_conserved_takes_no_residual():
     with pytest.raises(OptionError, match="leave it out"):
         explain(tiny.build("gpt2"), TEXT, tokenizer=tiny.byte_bpe(), capacity="conserved", residual=0.5)
+
+
+def test_methods_beside_one_of_attention_say_why_they_are_on_it():
+    both = explain("agreement", "The keys to the cabinet", method=["flow", "rollout"])
+    assert {result.capacity for result in both} == {"attention"}
+    assert all(any("'rollout' is of attention" in note for note in result.notes) for result in both)
+    alone = explain("agreement", "The keys to the cabinet", method="rollout")
+    assert not any("is of attention" in note for note in alone.notes)
+    named = explain("agreement", "The keys to the cabinet", method=["flow", "rollout"], capacity="attention")
+    assert not any("is of attention" in note for result in named for note in result.notes)

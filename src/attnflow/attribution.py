@@ -91,7 +91,7 @@ class Target:
         return self.token if self.token is not None else str(self.positions[0])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Attribution:
     """Scores of every player for every target, with what bounds and certifies them.
 
@@ -220,10 +220,29 @@ class Attribution:
             target: row of `scores`.
 
         Returns:
-            `(label, score)` pairs, highest first; ties in the order of the players.
+            `(label, score)` pairs, highest first, so that of signed scores those against come last; ties in the order
+            of the players.
+
+        Raises:
+            OptionError: k is no number of players, or there is no such target.
         """
+        if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 0:
+            raise OptionError(f"k={k!r}: expected a number of players from 0 up.")
+        if not isinstance(target, (int, np.integer)) or not -len(self.targets) <= target < len(self.targets):
+            raise OptionError(
+                f"target={target!r}: expected a row of scores, from 0 to {len(self.targets) - 1}."
+            )
         order = np.argsort(-self.scores[target], kind="stable")[:k]
         return [(self.players[j].label, float(self.scores[target, j])) for j in order]
+
+    def __repr__(self) -> str:
+        """One line: what was computed, and its highest score."""
+        how = " · ".join(part for part in (self.method, self.capacity) if part)
+        names = ", ".join(target.name for target in self.targets[:3]) + (
+            ", …" if len(self.targets) > 3 else ""
+        )
+        best = ", ".join(f"{label} {score:.3g}" for label, score in self.top(3)) if self.targets else ""
+        return f"<Attribution {how}: {len(self.players)} players, target {names}; highest {best}>"
 
     # -- regrouping ------------------------------------------------------------------------------------
 

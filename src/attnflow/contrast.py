@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attnflow.attribution import Attribution, Player, Scores, Target
+from attnflow.capacity import SCHEMES
 from attnflow.errors import OptionError
+from attnflow.trace import GRADIENT_RECORDS
 
 
 def difference(left: Attribution, right: Attribution) -> Attribution:
@@ -62,7 +65,7 @@ def difference(left: Attribution, right: Attribution) -> Attribution:
         else left.excluded_cost - right.excluded_cost[pick],
         supporting=None,
         opposing=None,
-        notes=tuple(dict.fromkeys((*left.notes, *right.notes))),
+        notes=tuple(dict.fromkeys((*left.notes, *right.notes, *_outputs(left, right, pick)))),
         text=left.text if left.text == right.text else None,
         provenance={"contrast": [dict(left.provenance), dict(right.provenance)]},
         network=None,
@@ -97,6 +100,20 @@ def _error(left: Scores | None, right: Scores | None, like: Scores) -> Scores | 
         return None
     zero = np.zeros_like(like)
     return np.hypot(zero if left is None else left, zero if right is None else right)
+
+
+def _outputs(left: Attribution, right: Attribution, pick: NDArray[np.intp]) -> list[str]:
+    """A note if the two sides ask about different outputs of the same positions, without having been told to."""
+    scheme = SCHEMES.get(left.capacity or "")
+    if scheme is None or scheme.record not in GRADIENT_RECORDS or left.text == right.text:
+        return []
+    asked = [(one.label, right.targets[row].label) for one, row in zip(left.targets, pick)]
+    return [
+        f"The two sides ask about different outputs, {one} and {other}: what speaks for the one less what speaks for "
+        "the other. To compare inputs, name one `output` for both."
+        for one, other in dict.fromkeys(asked)
+        if one != other
+    ]
 
 
 def _pair(one: Player, other: Player) -> Player:

@@ -60,6 +60,14 @@ def candidates(
     )
 
 
+def alike(methods: Sequence[str]) -> list[str]:
+    """Why methods that would take another capacity share that of attention: they stand beside one that is of it."""
+    of_attention = [name for name in methods if name in _OF_ATTENTION]
+    if not of_attention or len(of_attention) == len(methods):
+        return []
+    return [f"{of_attention[0]!r} is of attention, and methods side by side share one network"]
+
+
 def noted(
     answer: Attribution | Comparison | list[Any], reasons: Sequence[str]
 ) -> Attribution | Comparison | list[Any]:

@@ -9,7 +9,7 @@ from attnflow.attribution import Attribution
 from attnflow.capacity import Scheme, find
 from attnflow.capture.items import is_list, items_of
 from attnflow.comparison import Comparison
-from attnflow.defaults import candidates, default_method, noted
+from attnflow.defaults import alike, candidates, default_method, noted
 from attnflow.errors import CaptureError, OptionError
 from attnflow.trace import GRADIENT_RECORDS, Trace
 
@@ -152,7 +152,9 @@ def explain(
         asked = any(value is not None for value in question.values())
         found = candidates(names, asked=asked, prefix=prefix, residual=residual, heads=heads, target=target)
         tried = [[find(name)] for name in found]
+        why = alike(names) if found == ("attention",) else []
     else:
+        why = []
         tried = [[find(scheme) for scheme in _listed(capacity, "")]]
     for capacities in tried:
         _check_question(question, capacities, names)
@@ -240,7 +242,7 @@ def explain(
 
     if not is_list(text) and batch_size is not None:
         raise OptionError(f"batch_size={batch_size!r} goes with a list of texts, and this is one.")
-    reasons: list[str] = []
+    reasons = list(why)
     for capacities in tried[:-1]:
         try:
             return noted(answered(capacities), reasons)

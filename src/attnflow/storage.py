@@ -80,6 +80,10 @@ def from_dict(data: Mapping[str, Any]) -> Attribution:
     Raises:
         FormatError: not a result, or of a newer version.
     """
+    if isinstance(data, Mapping) and data.get("format") == "attnflow-comparison":
+        raise FormatError(
+            "A saved comparison, not a single attribution: load it with attnflow.Comparison.load."
+        )
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise FormatError(f"Not a saved attribution: expected a JSON object with format {FORMAT!r}.")
     version = data.get("version")

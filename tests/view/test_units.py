@@ -103,7 +103,7 @@ def test_a_standard_error_of_rounding_is_not_printed():
     result = results.relevance()
     noise = replace(result, estimated=True, samples=64, stderr=np.full_like(result.scores, 5.73e-18))
     (said,) = [remark for remark in remarks(noise) if remark.startswith("Estimated")]
-    assert said == "Estimated from 64 sampled orders, every order giving the same."
+    assert said == "Estimated from 64 sampled orders, each balanced group of them giving the same."
 
 
 def test_targets_that_decide_the_same_are_told_apart():

@@ -47,7 +47,9 @@ def realize(
     networks = result._networks()
     if not networks:
         raise OptionError(
-            "This result was loaded without its network, so no flow can be drawn: save it with network=True."
+            "This result is the difference of two, which no single flow realises: draw either side."
+            if "contrast" in result.provenance
+            else "This result was loaded without its network, so no flow can be drawn: save it with network=True."
         )
     options = result.provenance.get("options", {})
     if options.get("decay"):

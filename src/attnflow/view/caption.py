@@ -55,17 +55,20 @@ AMOUNTS = frozenset({"logit"})
 BLANKS = " \u00a0"
 
 BOUNDS = (
-    "Interval: the least and the largest share over all maximum flows. It often runs from 0 to nearly "
-    "everything, so alone it rarely ranks players. Bottleneck: the layer that limits the player's own flow."
+    "Interval: the least and the largest share over all maximum flows; the largest is what the player sends alone. "
+    "Bottleneck: the layer that limits that."
 )
+#: Of networks that are the same whatever output is asked about.
+WIDE = "It often runs from 0 to nearly everything, so alone it rarely ranks players."
 
 
 def bounds(result: Attribution) -> str:
     """Returns what the columns of intervals say, and that they are in another unit than the scores where they are."""
+    said = f"{BOUNDS} {WIDE}" if result.capacity in BLIND else BOUNDS
     if unit(result) == result.unit:
-        return BOUNDS
+        return said
     flows = UNITS.get(result.unit, f"in units of {visible(result.unit)}")
-    return f"{BOUNDS} Intervals are flow, {flows}; scores are parts of 1."
+    return f"{said} Intervals are flow, {flows}; scores are parts of 1."
 
 
 def caption(result: Attribution) -> str:
@@ -321,7 +324,7 @@ def remarks(result: Attribution) -> Iterator[str]:
             largest = float(result.stderr.max(initial=0.0))
             error = f", standard errors up to {digits_for((largest,), significant=2)(largest)}"
             if largest <= ROUNDING * float(np.abs(result.total).max(initial=0.0)):
-                error = ", every order giving the same"
+                error = ", each balanced group of them giving the same"
         yield f"Estimated{orders}{error}."
     for note in result.notes:
         yield visible(note)

@@ -231,7 +231,7 @@ class _Display:
             table.header_style = DIM
             if with_place:
                 table.add_column("position", justify="right", style=DIM, max_width=place, overflow="crop")
-                table.columns[-1].header = Text("at")
+                table.columns[-1].header = Text("at" if place > 1 else "#")
             table.add_column("player", no_wrap=True, overflow="ellipsis", max_width=name)
             for column in group:
                 table.add_column(Text(column.head, overflow="fold"), width=width(column, bar) - 3)

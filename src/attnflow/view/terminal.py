@@ -114,13 +114,15 @@ class Pen:
         return MARKS[min(int(abs(fraction) * 4), 3)] + (AGAINST if fraction < 0 else Style())
 
     def bar(self, fraction: float, width: int) -> Text:
-        """Returns a bar of a length from 0 to `width`, in the hue of the fraction's sign."""
+        """Returns a bar of a length from 0 to `width`, in the hue of the fraction's sign; hatched if it is negative."""
         part = min(abs(fraction), 1.0) * width
         if self.ascii:
             body = "#" * max(round(part), 1 if part > 0 else 0)
         else:
             eighths = max(round(part * 8), 1 if part > 0 else 0)
             body = "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
+        if fraction < 0:  # against, told without colour too
+            body = ("-" if self.ascii else "▒") * len(body)
         if not self.colour or not fraction:
             return Text(body)
         solid, _ = chip(1.0 if fraction > 0 else -1.0, self.ground)

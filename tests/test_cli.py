@@ -487,3 +487,11 @@ def test_a_picture_from_the_command_line(tmp_path):
         assert result.exit_code == 0, result.stderr
         assert "patch 0,1" in result.stdout
         assert Attribution.load(tmp_path / "r.json").media[0].grid == (3, 3)
+
+
+def test_a_file_named_as_another_kind_is_refused_before_anything_runs(tmp_path):
+    for option, name in (("--svg", "a.png"), ("--html", "a.json"), ("--png", "a.svg")):
+        result = run("explain", "sentiment", "x", option, str(tmp_path / name))
+        assert result.exit_code == 2
+        assert "another kind of file" in result.output
+    assert not list(tmp_path.iterdir())

@@ -14,6 +14,7 @@ MAIN: tuple[Row, ...] = (
     Ours("flow", "conserved", signed=True),
     Ours("flow", "conserved", signed=True, steps=3),
     Ours("shapley", "conserved"),
+    Ours("rollout", "conserved"),
     Ours("flow", "relevance"),
     Ours("flow", "relevance", signed=True),
     Ours("flow", "relevance", signed=True, steps=6),
@@ -66,7 +67,7 @@ DEAR: tuple[Row, ...] = (Theirs("shapley-sampling", {"samples": 10}, " · 10 ord
 CURVES = {
     row.name
     for row in (
-        *MAIN[:11],
+        *MAIN[:12],
         Ours("flow", "attention"),
         Theirs("chefer"),
         Theirs("gaf-attention-gradient"),

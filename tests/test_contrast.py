@@ -95,3 +95,11 @@ def test_sides_that_ask_about_different_outputs_say_so():
         for text in ("A good film.", "A bad film.")
     ]
     assert not any("different outputs" in note for note in (blind[0] - blind[1]).notes)
+
+
+def test_sides_of_rollout_are_said_to_have_no_common_unit():
+    sides = [attribute(network(seed), method="rollout", targets=[0]) for seed in (0, 1)]
+    assert "parts of 1, for and against alike" in signed(*sides).notes[-1]
+    assert sides[0].scores.sum() == pytest.approx(sides[1].scores.sum()) == pytest.approx(1)
+    flows = [attribute(network(seed), method="flow", targets=[0]) for seed in (0, 1)]
+    assert not any("parts of 1" in note for note in signed(*flows).notes)

@@ -85,8 +85,15 @@ def signed(supporting: Attribution, opposing: Attribution) -> Attribution:
     """
     joined = difference(supporting, opposing)
     options = {**supporting.provenance.get("options", {}), "signed": True}
+    notes = joined.notes
+    if supporting.method == "rollout":
+        notes += (
+            "Rollout gives parts of 1, for and against alike, however little one side holds: compare players of one side, "
+            "or choose flow, shapley or central for sides in one unit.",
+        )
     return replace(
         joined,
+        notes=notes,
         targets=supporting.targets,
         supporting=supporting.scores,
         opposing=opposing.scores,

@@ -88,8 +88,8 @@ def signed(supporting: Attribution, opposing: Attribution) -> Attribution:
     notes = joined.notes
     if supporting.method == "rollout":
         notes += (
-            "Rollout gives parts of 1, for and against alike, however little one side holds: compare players of one side, "
-            "or choose flow, shapley or central for sides in one unit.",
+            "Rollout gives parts of 1, for and against alike, however little one side holds: compare players of one "
+            "side, or choose flow, shapley or central for sides in one unit.",
         )
     return replace(
         joined,

@@ -197,3 +197,10 @@ def test_a_result_describes_itself_in_a_line(result):
     label, score = result.top(1)[0]
     assert f"highest {label} {score:.3g}" in said
     assert "shapley" in said
+    awkward = replace(
+        result,
+        players=tuple(replace(player, label="a\n" + 99 * "long ") for player in result.players),
+        targets=tuple(replace(target, label="\x1d" + 99 * "x") for target in result.targets),
+    )
+    assert repr(awkward).isprintable()
+    assert len(repr(awkward)) < 300

@@ -296,7 +296,7 @@ def test_other_files_are_refused(tmp_path, content, match):
 def test_a_comparison_is_no_attribution(tmp_path):
     Comparison(results.several()).save(tmp_path / "c.json")
     assert json.loads((tmp_path / "c.json").read_text())["version"] == 1
-    with pytest.raises(FormatError, match="load it with attnflow.Comparison.load"):
+    with pytest.raises(FormatError, match="load it with attnflow"):
         Attribution.load(tmp_path / "c.json")
 
 

@@ -90,6 +90,8 @@ def test_sides_that_ask_about_different_outputs_say_so():
         for text in ("A good film.", "A bad film.")
     ]
     assert (same[0] - same[1]).notes == ()
+    against = explain("sentiment", "A bad film.", output="NEGATIVE", bounds=False)
+    assert (same[0] - against).notes == ()  # asked for
     blind = [
         explain("sentiment", text, capacity="attention", bounds=False)
         for text in ("A good film.", "A bad film.")

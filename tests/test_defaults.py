@@ -102,5 +102,7 @@ def test_methods_beside_one_of_attention_say_why_they_are_on_it():
     assert all(any("'rollout' is of attention" in note for note in result.notes) for result in both)
     alone = explain("agreement", "The keys to the cabinet", method="rollout")
     assert not any("is of attention" in note for note in alone.notes)
+    other = explain("agreement", "The keys to the cabinet", method=["flow", "rollout"], residual=0.5)
+    assert not any("is of attention" in note for result in other for note in result.notes)
     named = explain("agreement", "The keys to the cabinet", method=["flow", "rollout"], capacity="attention")
     assert not any("is of attention" in note for result in named for note in result.notes)

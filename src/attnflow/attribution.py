@@ -237,11 +237,18 @@ class Attribution:
 
     def __repr__(self) -> str:
         """One line: what was computed, and its highest score."""
+        from attnflow.view.passage import visible
+
+        def short(name: str) -> str:
+            shown = visible(name)
+            return shown if len(shown) <= 24 else f"{shown[:23]}…"
+
         how = " · ".join(part for part in (self.method, self.capacity) if part)
-        names = ", ".join(target.name for target in self.targets[:3]) + (
-            ", …" if len(self.targets) > 3 else ""
+        names = ", ".join(short(target.name) for target in self.targets[:3])
+        names += ", …" if len(self.targets) > 3 else ""
+        best = (
+            ", ".join(f"{short(label)} {score:.3g}" for label, score in self.top(3)) if self.targets else ""
         )
-        best = ", ".join(f"{label} {score:.3g}" for label, score in self.top(3)) if self.targets else ""
         return f"<Attribution {how}: {len(self.players)} players, target {names}; highest {best}>"
 
     # -- regrouping ------------------------------------------------------------------------------------

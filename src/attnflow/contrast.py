@@ -112,7 +112,8 @@ def _error(left: Scores | None, right: Scores | None, like: Scores) -> Scores | 
 def _outputs(left: Attribution, right: Attribution, pick: NDArray[np.intp]) -> list[str]:
     """A note if the two sides ask about different outputs of the same positions, without having been told to."""
     scheme = SCHEMES.get(left.capacity or "")
-    if scheme is None or scheme.record not in GRADIENT_RECORDS or left.text == right.text:
+    told = [side.provenance.get("options", {}).get("output") is not None for side in (left, right)]
+    if scheme is None or scheme.record not in GRADIENT_RECORDS or left.text == right.text or all(told):
         return []
     asked = [(one.label, right.targets[row].label) for one, row in zip(left.targets, pick)]
     return [

@@ -60,10 +60,16 @@ def candidates(
     )
 
 
-def alike(methods: Sequence[str]) -> list[str]:
-    """Why methods that would take another capacity share that of attention: they stand beside one that is of it."""
+def alike(methods: Sequence[str], **options: Any) -> list[str]:
+    """Why methods that would take another capacity share that of attention: they stand beside one that is of it.
+
+    Args:
+        methods: side by side.
+        options: as in `candidates`.
+    """
     of_attention = [name for name in methods if name in _OF_ATTENTION]
-    if not of_attention or len(of_attention) == len(methods):
+    others = [name for name in methods if name not in _OF_ATTENTION]
+    if not of_attention or not others or candidates(others, **options) == ("attention",):
         return []
     return [f"{of_attention[0]!r} is of attention, and methods side by side share one network"]
 

@@ -150,9 +150,16 @@ def explain(
     }
     if capacity is None:
         asked = any(value is not None for value in question.values())
-        found = candidates(names, asked=asked, prefix=prefix, residual=residual, heads=heads, target=target)
+        way: dict[str, Any] = {
+            "asked": asked,
+            "prefix": prefix,
+            "residual": residual,
+            "heads": heads,
+            "target": target,
+        }
+        found = candidates(names, **way)
         tried = [[find(name)] for name in found]
-        why = alike(names) if found == ("attention",) else []
+        why = alike(names, **way) if found == ("attention",) else []
     else:
         why = []
         tried = [[find(scheme) for scheme in _listed(capacity, "")]]

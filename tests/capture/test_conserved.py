@@ -212,3 +212,25 @@ def test_flow_is_bounded_by_what_the_target_holds():
         tiny.build("llama"), inputs={"input_ids": [IDS]}, output=7, method="flow", capacity="conserved"
     )
     assert result.scores.max() <= result.total[0] + 1e-9
+
+
+def test_values_that_several_layers_share_pass_on_what_each_use_gets(monkeypatch):
+    """Where queries and keys have as many heads, a family's `repeat_kv` hands on the very tensor."""
+    from transformers import Gemma4ForCausalLM, Gemma4TextConfig
+    from transformers.models.gemma4 import modeling_gemma4
+
+    config = Gemma4TextConfig(
+        vocab_size=100, hidden_size=32, intermediate_size=48, num_hidden_layers=4, num_attention_heads=2,
+        num_key_value_heads=2, head_dim=16, global_head_dim=16, num_kv_shared_layers=2,
+        vocab_size_per_layer_input=100, hidden_size_per_layer_input=8, layer_types=["full_attention"] * 4,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = Gemma4ForCausalLM(config).eval()
+    found = shared(model, 7).record("conserved").decoder
+    plain = modeling_gemma4.repeat_kv
+    monkeypatch.setattr(modeling_gemma4, "repeat_kv", lambda states, times: plain(states, times) * 1)
+    apart = shared(model, 7).record("conserved").decoder
+    for one, other in zip(found, apart, strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
+        assert np.abs(one).max() > 1e-3

@@ -34,6 +34,7 @@ from transformers.pytorch_utils import Conv1D
 from attnflow.capture.entrance import entered
 from attnflow.capture.interface import Recorder, first_line, run_listening
 from attnflow.capture.line import Line
+from attnflow.capture.mixing import Mixture
 from attnflow.capture.outputs import Terms, logit
 from attnflow.capture.records import CONSERVED, Heads, Sight
 from attnflow.errors import AttnflowError, CaptureError
@@ -66,6 +67,7 @@ class Conserved:
         self._weights: dict[int, Sight] = {}
         self._pending: Sight | None = None
         self._projected: torch.Tensor | None = None
+        self._mixed: torch.Tensor | None = None
         self._read: torch.Tensor | None = None
 
     def gather(
@@ -94,7 +96,9 @@ class Conserved:
         sums: dict[Terms, dict[int, torch.Tensor]] = {terms: {} for terms in wanted}
         for index in range(steps):
             self._alpha = (steps - index) / steps
-            recorder = Recorder(model, lambda sight, heads: np.empty((0, 0)), self.heads, observers=(self,))
+            recorder = Recorder(
+                model, lambda sight, heads: np.empty((0, 0)), self.heads, observers=(self,), mix=self._mix
+            )
             outputs = run_listening(model, tensors, recorder)
             for number, terms in enumerate(wanted):
                 with torch.enable_grad():
@@ -128,17 +132,26 @@ class Conserved:
         if self._pending is not None:
             raise self._unread(self._pending)
 
+    def _mix(self, mixture: Mixture) -> torch.Tensor | None:
+        """The product anew, which passes half on to its values, and a quarter each to queries and keys.
+
+        The tensors themselves may be used elsewhere too, so it is not their gradients that are altered.
+        """
+        self._mixed = None
+        if not mixture.weights.requires_grad:
+            return None
+        self._mixed = _part(mixture.weights, 0.25)
+        return _valued(mixture.output, mixture.arrange(self._mixed) @ _part(mixture.value, 0.5))
+
     def see(self, number: int, sight: Sight) -> None:
-        """Hooks one layer's weights and values, and waits for the norm that reads what comes of them."""
+        """Hooks one layer's weights, and waits for the norm that reads what comes of them."""
         if self._pending is not None:
             raise self._unread(self._pending)
-        if not sight.batch.requires_grad:
+        if self._mixed is None:
             return
         self._weights[number] = self._pending = sight
         self._projected = None
-        sight.batch.register_hook(partial(self._arrive, number))
-        if sight.mixed.requires_grad:
-            sight.mixed.register_hook(lambda gradient: gradient / 2)
+        self._mixed.register_hook(partial(self._arrive, number))
 
     def _rule(self, module: torch.nn.Module, gates: bool) -> Any:
         """The hook that alters the way back through a module; None if it is left as it is."""
@@ -180,14 +193,13 @@ class Conserved:
         linear = centred / spread
         return _valued(output, linear if module.weight is None else linear * module.weight)
 
-    def _arrive(self, number: int, gradient: torch.Tensor) -> torch.Tensor:
-        """Keeps what a layer's edges carry; a quarter goes on to queries, and as much to keys."""
+    def _arrive(self, number: int, gradient: torch.Tensor) -> None:
+        """Keeps what a layer's edges carry."""
         sight = self._weights[number]
         A, G = self.heads.chosen(sight.weights), self.heads.chosen(sight.arrange(gradient))
         P = A * G
         by_score = P - A * P.sum(-1, keepdim=True)
         self._products[number] = (P / 2 + _scores(A) * by_score / 4).sum(0)
-        return gradient / 4
 
     # -- after it --------------------------------------------------------------------------------------
 
@@ -229,7 +241,7 @@ class Conserved:
     def _release(self) -> None:
         for kept in (self._inputs, self._products, self._states, self._weights):
             kept.clear()
-        self._pending = self._projected = self._read = None
+        self._pending = self._projected = self._read = self._mixed = None
 
     def _unread(self, sight: Sight) -> CaptureError:
         return CaptureError(
@@ -253,11 +265,19 @@ def _valued(output: torch.Tensor, way: torch.Tensor) -> torch.Tensor:
 
 
 def _scores(A: torch.Tensor) -> torch.Tensor:
-    """The scores of weights, from their mean over the keys that are read; 0 where none is."""
+    """The scores of weights, from their mean over the keys that are read; 0 where none is.
+
+    Keys whose weight is too small for the model's numbers count as not read, as masked ones do.
+    """
     read = A > 0
     logs = torch.where(read, A, 1).log()
     mean = logs.sum(-1, keepdim=True) / read.sum(-1, keepdim=True).clamp(min=1)
     return torch.where(read, logs - mean, 0)
+
+
+def _part(x: torch.Tensor, part: float) -> torch.Tensor:
+    """x, with a part of its gradient."""
+    return x.detach() + part * (x - x.detach())
 
 
 def _slope(module: Any, args: Any, output: Any) -> Any:

@@ -67,6 +67,8 @@ class Recorder:
     #: Output of that call; without `probe`, of the last one, if it carries gradients.
     probed: torch.Tensor | None = None
     probed_at: int = -1
+    #: From a product to what the pass goes on with in its place, of the same value, or None.
+    mix: Callable[[Mixture], torch.Tensor | None] | None = None
     #: Name of the module whose attention is explained; "" is the whole model.
     place: str = ""
     _last: weakref.ReferenceType[torch.Tensor] | None = None
@@ -118,18 +120,13 @@ class Recorder:
         if weights.ndim != 4 or weights.shape[0] != 1:
             self.reports.append(_blocked(name, weights, len(self.reports)))
             return other
+        if self.mix is not None:
+            other = self.mix(mixture)
         arrange = mixture.arrange if mixture.output.ndim == 3 else _first(mixture.arrange)
         value, output = (part if part.ndim == 4 else part[None] for part in (mixture.value, mixture.output))
         self.see(
             Sight(
-                name,
-                weights[0],
-                value,
-                output.transpose(1, 2),
-                mixture.weights,
-                arrange,
-                mixture.projection,
-                mixture.mixed,
+                name, weights[0], value, output.transpose(1, 2), mixture.weights, arrange, mixture.projection
             )
         )
         return other

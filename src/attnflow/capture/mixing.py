@@ -43,7 +43,6 @@ class Mixture:
         weights: the tensor that multiplies, as it stands in the graph.
         arrange: from a tensor of its shape, such as its gradient, to `[..., queries, keys]`.
         value: `[..., keys, width]`, or None if it is not plain.
-        mixed: the tensor of values, as it stands in the graph.
         output: `[..., queries, width]`.
         restore: from a tensor like `output` to the shape that the model goes on with.
         projection: `[heads * width, model width]` where the same function projects the output, else None.
@@ -53,7 +52,6 @@ class Mixture:
     weights: torch.Tensor
     arrange: Arrange
     value: torch.Tensor
-    mixed: torch.Tensor
     output: torch.Tensor
     restore: Arrange
     projection: torch.Tensor | None = None
@@ -169,9 +167,9 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
         if not (torch.is_tensor(first) and torch.is_tensor(second)) or min(first.ndim, second.ndim) < 3:
             return None
         if first in self._rows:
-            return Mixture(first, _same, second, second, out, _same)
+            return Mixture(first, _same, second, out, _same)
         if second in self._rows:
-            return Mixture(second, _turned, _turned(first), first, _turned(out), _turned)
+            return Mixture(second, _turned, _turned(first), _turned(out), _turned)
         return None
 
     def _contraction(self, equation: str, operands: Any, out: torch.Tensor) -> Mixture | None:
@@ -197,7 +195,6 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
             weights,
             partial(_permuted, own, f"{front}{queries[0]}{keys[0]}"),
             _permuted(other, f"{front}{keys[0]}{width[0]}", value),
-            value,
             _permuted(result, f"{front}{queries[0]}{width[0]}", out),
             partial(_permuted, f"{front}{queries[0]}{width[0]}", result),
         )
@@ -233,7 +230,7 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
         output = weights @ value
         if weights.ndim < 3:
             return output
-        mixture = Mixture(weights, _same, value, value, output, _same, projection, crossing)
+        mixture = Mixture(weights, _same, value, output, _same, projection, crossing)
         other = self.found(self._running[-1], mixture)
         return output if other is None else other
 

@@ -110,7 +110,6 @@ class Sight:
         batch: the very tensor that the model mixes values by.
         arrange: from a tensor like `batch`, such as its gradient, to `[heads, queries, keys]`.
         projection: `[heads * width, model width]` where the same function projects the output, else None.
-        mixed: the very tensor of values that the model mixes.
     """
 
     name: str
@@ -119,8 +118,7 @@ class Sight:
     output: torch.Tensor
     batch: torch.Tensor
     arrange: Callable[[torch.Tensor], torch.Tensor]
-    projection: torch.Tensor | None
-    mixed: torch.Tensor
+    projection: torch.Tensor | None = None
 
 
 def keep_attention(sight: Sight, heads: Heads) -> NDArray[np.floating[Any]]:

@@ -122,16 +122,7 @@ class Together:
     def _report(self, number: int, name: str, mixture: Mixture, weights: torch.Tensor) -> None:
         for index, row in enumerate(self.rows):
             part = self._cut(weights[index], index)
-            sight = Sight(
-                name,
-                part,
-                mixture.value,
-                mixture.output,
-                mixture.weights,
-                mixture.arrange,
-                None,
-                mixture.mixed,
-            )
+            sight = Sight(name, part, mixture.value, mixture.output, mixture.weights, mixture.arrange)
             kept = row.recorder.keep(sight, row.recorder.heads)
             dtype = str(weights.dtype).removeprefix("torch.")
             row.recorder.reports.append(Report(name, kept, part.shape[0], dtype, number))

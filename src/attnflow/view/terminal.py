@@ -122,7 +122,7 @@ class Pen:
             eighths = max(round(part * 8), 1 if part > 0 else 0)
             body = "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
         if fraction < 0:  # against, told without colour too
-            body = ("-" if self.ascii else "▒") * len(body)
+            body = ("-" if self.ascii else "▒") * max(round(part), 1)
         if not self.colour or not fraction:
             return Text(body)
         solid, _ = chip(1.0 if fraction > 0 else -1.0, self.ground)

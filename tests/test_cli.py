@@ -490,7 +490,7 @@ def test_a_picture_from_the_command_line(tmp_path):
 
 
 def test_a_file_named_as_another_kind_is_refused_before_anything_runs(tmp_path):
-    for option, name in (("--svg", "a.png"), ("--html", "a.json"), ("--png", "a.svg")):
+    for option, name in (("--svg", "a.png"), ("--html", "a.json"), ("--png", "a.SVG"), ("--json", "a.csv")):
         result = run("explain", "sentiment", "x", option, str(tmp_path / name))
         assert result.exit_code == 2
         assert "another kind of file" in result.output

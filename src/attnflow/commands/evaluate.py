@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from attnflow.commands.parsing import check_files
 from attnflow.commands.reporting import reporting
 
 if TYPE_CHECKING:
@@ -94,9 +95,7 @@ def evaluate(
     Tokens that a method ranks high are hidden, and the fall of the output's probability tells whether they mattered:
     high comprehensiveness and low sufficiency are good. Special tokens are never hidden.
     """
-    for name, path in (("--json", json), ("--csv", csv)):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise typer.BadParameter(f"there is no folder {str(path.absolute().parent)!r}.", param_hint=name)
+    check_files({"--json": json, "--csv": csv})
     with reporting(quiet):
         from attnflow.evaluate.faithfulness import faithfulness
         from attnflow.evaluate.reading import read

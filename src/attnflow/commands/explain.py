@@ -374,14 +374,7 @@ def explain(
         raise typer.BadParameter("--no-bounds leaves nothing to draw.", param_hint="--figure")
     files = {"--html": html, "--json": json, "--trace": trace}
     files |= {f"--{name}": path for name, path in pictures.items()}
-    for name, path in files.items():
-        suffixes = {
-            f"--{written.lstrip('.')}": written for written in (".html", ".svg", ".pdf", ".png", ".json")
-        }
-        if path is not None and suffixes.get(name) != path.suffix and path.suffix in suffixes.values():
-            raise typer.BadParameter(f"{path.name!r} is named as another kind of file.", param_hint=name)
-        if path is not None and not path.absolute().parent.is_dir():
-            raise typer.BadParameter(f"there is no folder {str(path.absolute().parent)!r}.", param_hint=name)
+    parsing.check_files(files)
     if (text is not None and chat is not None) or (text, chat, image, audio) == (None, None, None, None):
         raise typer.BadParameter(
             "expected either a text or --chat, or --image or --audio.", param_hint="TEXT"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -165,3 +165,25 @@ def read(text: str) -> str:
     if any("\ud800" <= char <= "\udfff" for char in text):
         raise InputError("The text is not UTF-8: expected text, found other bytes.")
     return text
+
+
+#: Of the kinds of files that options write, and other pictures and tables that they are easily taken for.
+SUFFIXES = frozenset({".html", ".svg", ".pdf", ".png", ".json", ".csv", ".md", ".jpg", ".jpeg", ".gif"})
+
+
+def check_files(files: Mapping[str, Path | None]) -> None:
+    """Refuses files whose folder does not exist, or which are named as another kind than is written.
+
+    Args:
+        files: by option, such as "--svg", where to; None: nowhere.
+    """
+    for option, path in files.items():
+        if path is None:
+            continue
+        own = f".{option.lstrip('-')}"
+        if own in SUFFIXES and path.suffix.lower() in SUFFIXES - {own}:
+            raise typer.BadParameter(f"{path.name!r} is named as another kind of file.", param_hint=option)
+        if not path.absolute().parent.is_dir():
+            raise typer.BadParameter(
+                f"there is no folder {str(path.absolute().parent)!r}.", param_hint=option
+            )

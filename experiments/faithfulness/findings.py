@@ -21,6 +21,8 @@ COMMAND = "python -m experiments.faithfulness --tables"
 BEST, INTEGRATED = "flow · conserved", "flow · conserved · signed · 3 steps"
 #: Rows with fewer examples are left out.
 FEWEST = 20
+#: And of the overview, which tells no numbers of examples.
+MANY = 100
 RIVALS = ("integrated-gradients · 20 steps", "occlusion", "occlusion by deletion")
 
 
@@ -77,7 +79,7 @@ def overview(found: Sequence[Found]) -> Table:
     rows: list[list[Cell]] = []
     for name in names:
         values = [list(part.values(name, "comprehensiveness").values()) for part in found]
-        rows.append([name, *(float(np.mean(column)) if len(column) >= FEWEST else None for column in values)])
+        rows.append([name, *(float(np.mean(column)) if len(column) >= MANY else None for column in values)])
     kept = [row for row in rows if any(cell is not None for cell in row[1:])]
     measured = {str(row[0]): [float(cell) for cell in row[1:] if isinstance(cell, float)] for row in kept}
     kept.sort(key=lambda row: (-len(measured[str(row[0])]), -float(np.mean(measured[str(row[0])]))))

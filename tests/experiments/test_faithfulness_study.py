@@ -18,6 +18,7 @@ from attnflow.evaluate import Interval, baselines
 def found(tmp_path, monkeypatch):
     """Thirty examples in which ours is always .1 above theirs."""
     monkeypatch.setattr(findings, "FOLDER", tmp_path)
+    monkeypatch.setattr(findings, "MANY", 30)
     folder = tmp_path / "faithfulness"
     folder.mkdir()
     lines = [{"settings": {}}]

@@ -139,7 +139,6 @@ STUDIES: dict[str, Study] = {
             "movie snippets, the predicted class",
             BUNDLED["sentiment"].load,
             _sentiment,
-            ("mask", "delete"),
             rows=2,
             curves=50,
         ),

@@ -12,6 +12,7 @@ from experiments.faithfulness.inputs import STUDIES
 from experiments.faithfulness.rows import CURVES, DEAR, MAIN, MORE
 
 from attnflow.evaluate import Interval, baselines
+from experiments import report
 
 
 @pytest.fixture
@@ -84,3 +85,11 @@ def test_without_rules_relevance_is_gradient_times_input_and_integrated_gradient
     shown = np.ones((1, made.players), bool)
     same = replace(made, model=passing.model).values(shown, scale="logit")
     assert same == pytest.approx(made.values(shown, scale="logit"), abs=1e-4)
+
+
+def test_the_page_has_a_place_for_every_table():
+    page = (report.PAGES / "faithfulness.md").read_text(encoding="utf-8")
+    names = [f"{study.name}-{hide}" for study in STUDIES.values() for hide in study.hide]
+    for name in (*names, "overview", "claims", "curves", "rules"):
+        assert f"<!-- table: {name} -->" in page
+        assert f"<!-- end: {name} -->" in page

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attnflow.evaluate.rows import Ours, Row, Theirs
 
-#: Rows measured on every model, the most important ones first.
-MAIN: tuple[Row, ...] = (
+#: The most important rows.
+FIRST: tuple[Row, ...] = (
     Theirs("random"),
     Theirs("integrated-gradients", suffix=" · 20 steps"),
     Theirs("occlusion"),
@@ -18,6 +18,11 @@ MAIN: tuple[Row, ...] = (
     Ours("flow", "relevance"),
     Ours("flow", "relevance", signed=True),
     Ours("flow", "relevance", signed=True, steps=6),
+)
+
+#: Rows measured on every model.
+MAIN: tuple[Row, ...] = (
+    *FIRST,
     Ours("flow", "attention"),
     Ours("shapley", "attention"),
     Ours("shapley", "relevance"),
@@ -67,7 +72,7 @@ DEAR: tuple[Row, ...] = (Theirs("shapley-sampling", {"samples": 10}, " · 10 ord
 CURVES = {
     row.name
     for row in (
-        *MAIN[:12],
+        *FIRST,
         Ours("flow", "attention"),
         Theirs("chefer"),
         Theirs("gaf-attention-gradient"),

@@ -19,7 +19,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
 from attnflow.capture.provenance import fingerprint
-from attnflow.evaluate import comprehensiveness, sufficiency
+from attnflow.evaluate import comprehensiveness
 from attnflow.evaluate.asked import Asked
 from attnflow.evaluate.embeddings import embedded, output_of
 from attnflow.evaluate.prediction import Prediction, evaluating
@@ -81,17 +81,9 @@ RULES = (
 )
 
 
-class _Scaled(torch.autograd.Function):
-    """A tensor as it is, a part of its gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, part: float) -> torch.Tensor:
-        ctx.part = part
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return gradient * ctx.part, None
+def _half(x: torch.Tensor) -> torch.Tensor:
+    """A tensor as it is, half its gradient."""
+    return x.detach() + (x - x.detach()) / 2
 
 
 class Passing:
@@ -139,11 +131,11 @@ class Passing:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         half = self.rule.attention == "half"
         if half:
-            query, key, value = (_Scaled.apply(part, 0.5) for part in (query, key, value))
+            query, key, value = map(_half, (query, key, value))
         scores = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
         A = (scores if mask is None else scores + mask[..., : key.shape[-2]]).softmax(-1)
         if half:
-            A = _Scaled.apply(A, 0.5)
+            A = _half(A)
         elif self.rule.attention == "nothing":
             A = A.detach()
         return (A @ value).transpose(1, 2).contiguous(), A
@@ -163,7 +155,7 @@ class Passing:
 
 
 def measure(study: Study, count: int, fresh: bool = False) -> list[Record]:
-    """One record per example: each rule's comprehensiveness and sufficiency, tokens masked."""
+    """One record per example: each rule's comprehensiveness, tokens masked."""
     torch.set_num_threads(1)
     model, tokenizer = study.load()
     passing = Passing(study.load()[0])
@@ -172,13 +164,8 @@ def measure(study: Study, count: int, fresh: bool = False) -> list[Record]:
     def record(key: str) -> Record:
         made = asks[key]()
         asked = Asked(made, "mask")
-        found = {rule.name: passing.scores(made, rule)[made.hideable] for rule in RULES}
         return {
-            name: {
-                "comprehensiveness": comprehensiveness(asked, scores),
-                "sufficiency": sufficiency(asked, scores),
-            }
-            for name, scores in found.items()
+            rule.name: comprehensiveness(asked, passing.scores(made, rule)[made.hideable]) for rule in RULES
         }
 
     settings = {"model": fingerprint(model), "seed": SEED, "rules": [rule.name for rule in RULES]}
@@ -190,10 +177,7 @@ def table(found: dict[str, list[Record]]) -> Table:
     rows: list[list[Cell]] = [
         [
             rule.name,
-            *(
-                interval(records, lambda record, name=rule.name: record[name]["comprehensiveness"])
-                for records in found.values()
-            ),
+            *(interval(records, lambda record, name=rule.name: record[name]) for records in found.values()),
         ]
         for rule in RULES
     ]

@@ -53,8 +53,9 @@ def main() -> None:
         )
         for name, (keys, make) in clips.items()
     }
-    report.publish(STUDY, COMMAND, [about(kept), *(table(name, found) for name, found in kept.items())])
-    draw(kept)
+    tables = [table(name, found) for name, found in kept.items()]
+    report.publish(STUDY, COMMAND, [about(kept), *tables])
+    draw(tables)
 
 
 def measure(loaded, clip):
@@ -138,9 +139,9 @@ def table(name: str, kept: list[records.Record]) -> report.Table:
     return report.Table(name, heads, rows, digits=2)
 
 
-def draw(kept) -> None:
+def draw(tables: list[report.Table]) -> None:
     """AUROC of both kinds of clips."""
-    both = {name: {row[0]: row[1] for row in table(name, found).rows} for name, found in kept.items()}
+    both = {one.name: {row[0]: row[1] for row in one.rows} for one in tables}
     order = list(both["synthesised"])[::-1]
     with report.figure(STUDY, "auroc", height=0.24 * len(order) + 0.8) as drawn:
         axes = drawn.subplots()

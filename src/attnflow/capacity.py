@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.errors import InputError, OptionError, unknown_name
-from attnflow.trace import ROUNDING, Record, Trace
+from attnflow.trace import GRADIENT_RECORDS, ROUNDING, Record, Trace
 
 Matrices = tuple[NDArray[np.floating[Any]], ...]
 Residual = float | Literal["open"]
@@ -48,6 +48,11 @@ class Scheme:
     opposing_record: str | None = None
     opposing_matrix: Callable[[NDArray[Any]], NDArray[Any]] | None = None
     keeps: bool = False
+
+    @property
+    def gradient(self) -> bool:
+        """Whether its matrices belong to one output each."""
+        return self.record in GRADIENT_RECORDS
 
 
 SCHEMES: dict[str, Scheme] = {}

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from attnflow.attribution import Attribution, Player, Scores, Target
 from attnflow.capacity import SCHEMES
 from attnflow.errors import OptionError
-from attnflow.trace import GRADIENT_RECORDS
 
 
 def difference(left: Attribution, right: Attribution) -> Attribution:
@@ -113,7 +112,7 @@ def _outputs(left: Attribution, right: Attribution, pick: NDArray[np.intp]) -> l
     """A note if the two sides ask about different outputs of the same positions, without having been told to."""
     scheme = SCHEMES.get(left.capacity or "")
     told = [side.provenance.get("options", {}).get("output") is not None for side in (left, right)]
-    if scheme is None or scheme.record not in GRADIENT_RECORDS or left.text == right.text or all(told):
+    if scheme is None or not scheme.gradient or left.text == right.text or all(told):
         return []
     asked = [(one.label, right.targets[row].label) for one, row in zip(left.targets, pick)]
     return [

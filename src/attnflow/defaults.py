@@ -67,11 +67,11 @@ def alike(methods: Sequence[str], **options: Any) -> list[str]:
         methods: side by side.
         options: as in `candidates`.
     """
-    of_attention = [name for name in methods if name in _OF_ATTENTION]
     others = [name for name in methods if name not in _OF_ATTENTION]
-    if not of_attention or not others or candidates(others, **options) == ("attention",):
+    if not others or candidates(others, **options) == candidates(methods, **options):
         return []
-    return [f"{of_attention[0]!r} is of attention, and methods side by side share one network"]
+    of_attention = next(name for name in methods if name in _OF_ATTENTION)
+    return [f"{of_attention!r} is of attention, and methods side by side share one network"]
 
 
 def noted(

@@ -11,7 +11,7 @@ from attnflow.capture.items import is_list, items_of
 from attnflow.comparison import Comparison
 from attnflow.defaults import alike, candidates, default_method, noted
 from attnflow.errors import CaptureError, OptionError
-from attnflow.trace import GRADIENT_RECORDS, Trace
+from attnflow.trace import Trace
 
 Progress = Callable[[str, int, int | None], None]
 #: Messages, each with role and content.
@@ -159,7 +159,7 @@ def explain(
         }
         found = candidates(names, **way)
         tried = [[find(name)] for name in found]
-        why = alike(names, **way) if found == ("attention",) else []
+        why = alike(names, **way)
     else:
         why = []
         tried = [[find(scheme) for scheme in _listed(capacity, "")]]
@@ -259,17 +259,15 @@ def explain(
 
 
 def _is_any_gradient(capacities: Sequence[Scheme]) -> bool:
-    return any(scheme.record in GRADIENT_RECORDS for scheme in capacities)
+    return any(scheme.gradient for scheme in capacities)
 
 
 def _check_question(
     question: Mapping[str, Any], capacities: Sequence[Scheme], methods: Sequence[str]
 ) -> None:
     """Refuses questions about an output that a capacity scheme or method cannot answer."""
-    from attnflow.walk import is_gradient
-
     asked = [name for name, value in question.items() if value is not None]
-    blind = [scheme.name for scheme in capacities if not is_gradient(scheme)]
+    blind = [scheme.name for scheme in capacities if not scheme.gradient]
     if asked and blind:
         raise OptionError(
             f"{asked[0]}={question[asked[0]]!r} has no effect on {blind[0]!r} capacities, which are the same whatever "

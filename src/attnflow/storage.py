@@ -80,7 +80,9 @@ def from_dict(data: Mapping[str, Any]) -> Attribution:
     Raises:
         FormatError: not a result, or of a newer version.
     """
-    if isinstance(data, Mapping) and data.get("format") == "attnflow-comparison":
+    from attnflow import comparison
+
+    if isinstance(data, Mapping) and data.get("format") == comparison.FORMAT:
         raise FormatError(
             "A saved comparison, not a single attribution: load it with attnflow.Comparison.load."
         )

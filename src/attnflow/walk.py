@@ -18,17 +18,12 @@ from attnflow.errors import OptionError
 from attnflow.maxflow.compilation import compile_kernels
 from attnflow.network import FlowNetwork
 from attnflow.players import excluded, player_groups
-from attnflow.trace import GRADIENT_RECORDS, Trace
+from attnflow.trace import Trace
 
 Progress = Callable[[str, int, int | None], None]
 
 #: Added to the seed for what speaks against an output.
 _OPPOSING = 1 << 32
-
-
-def is_gradient(scheme: str | Scheme) -> bool:
-    """Whether a capacity scheme's matrices belong to one output each."""
-    return find(scheme).record in GRADIENT_RECORDS
 
 
 def solve(
@@ -59,7 +54,7 @@ def solve(
     Raises:
         OptionError: options that contradict each other.
     """
-    if not is_gradient(scheme):
+    if not find(scheme).gradient:
         network = FlowNetwork.from_trace(_joined(traces), scheme, residual, prefix, layers)
         return _attributed(network, method, target, **options)
     rows = []

@@ -89,9 +89,8 @@ def central_by_cvxpy(problem: oracles.Arcs, mu: float | None) -> Floats:
     rows, due = rows / size[:, None], supply[inner] / size
     if inner:
         constraints.append(rows @ x == due)
-    pull = balance[problem.source] * unit / mu if mu is not None else np.zeros(chosen.size)
     if mu is not None:
-        objective += pull @ x
+        objective += (balance[problem.source] * unit) @ x / mu
     solved = cp.Problem(cp.Maximize(objective), constraints)
     with warnings.catch_warnings():  # of its own accuracy: the comparison decides
         warnings.simplefilter("ignore", UserWarning)

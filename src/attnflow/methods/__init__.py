@@ -23,7 +23,6 @@ from attnflow.maxflow.threads import run_all, thread_count
 from attnflow.merging import merge
 from attnflow.methods import attention, central, flow, rollout, shapley
 from attnflow.methods.problem import Method, Outcome, Problem
-from attnflow.trace import GRADIENT_RECORDS
 
 if TYPE_CHECKING:
     from attnflow.network import FlowNetwork
@@ -303,9 +302,7 @@ def _noisy(outcome: Outcome) -> bool:
 def _tells_outputs(network: FlowNetwork) -> bool:
     """Whether capacities tell one output from others, so that a player who sends all that he can ranks by that."""
     scheme = SCHEMES.get(network.capacity or "")
-    if scheme is None or scheme.record not in GRADIENT_RECORDS:
-        return False
-    return scheme.keeps or network.residual == "open"
+    return scheme is not None and scheme.gradient and (scheme.keeps or network.residual == "open")
 
 
 def _notes(

@@ -25,7 +25,6 @@ from attnflow.serve.picture import picture
 from attnflow.serve.settings import Settings
 from attnflow.serve.shelf import Result, Shelf
 from attnflow.serve.work import check_options, check_size, check_text, picture_work, text_work
-from attnflow.walk import is_gradient
 
 T = TypeVar("T")
 
@@ -89,7 +88,7 @@ def api(rooms: Rooms) -> APIRouter:
             models=[model_view(rooms.catalogue, name) for name in rooms.catalogue.names()],
             methods=list(methods.METHODS),
             capacities=list(schemes.SCHEMES),
-            gradient=[name for name in schemes.SCHEMES if is_gradient(name)],
+            gradient=[name for name, scheme in schemes.SCHEMES.items() if scheme.gradient],
             defaults={"method": METHOD, "capacity": CAPACITIES[0]},
             limits=schema.LimitsView(
                 **{name: getattr(limits, name) for name in schema.LimitsView.model_fields}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import networkx as nx
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from attnflow import FlowNetwork
-from attnflow.maxflow import Solver, kernels, streams
+from attnflow.maxflow import Solver, games, solver
 from attnflow.network import Block
 
 
@@ -82,14 +83,14 @@ KINDS = [
 ]
 
 
-def compare(solver: Solver) -> None:
-    assert solver._streams is not None
-    units, bottleneck = solver.singles()
-    grand = solver.grand()
-    assert solver.singles_up_to(grand).tolist() == units.tolist()
-    solver._streams = None
-    cold, layers = solver.singles()
-    assert units.tolist() == cold.tolist()
+def compare(make: Callable[[], Solver]) -> None:
+    shared, cold = make(), make()
+    assert shared._stack
+    cold._stack = False
+    units, bottleneck = shared.singles()
+    assert shared.singles_up_to(shared.grand()).tolist() == units.tolist()
+    expected, layers = cold.singles()
+    assert units.tolist() == expected.tolist()
     assert bottleneck.tolist() == layers.tolist()
 
 
@@ -98,24 +99,22 @@ def compare(solver: Solver) -> None:
 def test_a_shared_base_changes_neither_values_nor_nearest_cuts(kind: str, seed: int) -> None:
     net = network(kind, seed)
     for target in {0, net.size // 2, net.size - 1}:
-        compare(Solver(net, target))
+        compare(lambda target=target: Solver(net, target))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(6))
 def test_wide_edges_first_as_in_large_contexts(kind: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "LARGE", 2)
+    monkeypatch.setattr(solver, "LARGE", 2)
     net = network(kind, seed)
-    solver = Solver(net, net.size - 1)
-    assert solver._streams is None or solver._streams.wide_first == (net.own is None)
-    compare(solver)
+    compare(lambda: Solver(net, net.size - 1))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_groups_of_positions(kind: str) -> None:
     net = network(kind, 100)
     groups = [tuple(range(0, net.size, 2)), tuple(range(1, net.size, 2))]
-    compare(Solver(net, net.size - 1, groups=groups))
+    compare(lambda: Solver(net, net.size - 1, groups=groups))
 
 
 @pytest.mark.parametrize("kind", KINDS[:7])
@@ -123,7 +122,7 @@ def test_groups_of_positions(kind: str) -> None:
 def test_sets_of_targets(kind: str, weighted: bool) -> None:
     net = network(kind, 200)
     share = [1 / net.size] * net.size if weighted else None
-    compare(Solver(net, tuple(range(net.size)), weights=share))
+    compare(lambda: Solver(net, tuple(range(net.size)), weights=share))
 
 
 def test_every_way_to_close_occurs() -> None:
@@ -131,33 +130,36 @@ def test_every_way_to_close_occurs() -> None:
     tight = full = between = 0
     for seed in range(12):
         net = network("encoder", seed)
-        solver = Solver(net, 0)
-        units, grand = solver.singles()[0], solver.grand()
-        out = solver.outgoing()
+        game = Solver(net, 0)
+        units, grand = game.singles()[0], game.grand()
+        out = game.outgoing()
         tight += int((units == out).sum())
         full += int(((units == grand) & (units < out)).sum())
         between += int(((units < grand) & (units < out)).sum())
     assert min(tight, full, between) > 0
 
 
-def test_too_few_records_are_made_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_small_scratch_is_made_larger(monkeypatch: pytest.MonkeyPatch) -> None:
     net = FlowNetwork.encoder(softmax(np.random.default_rng(0), 6, 20, 0.5, False))
-    solver = Solver(net, 0)
-    solver._records = 4
-    expected = Solver(net, 0).singles()[0]
-    assert solver.singles()[0].tolist() == expected.tolist()
-    assert solver._records > 4
+    expected = Solver(net, 0)
+    monkeypatch.setattr(solver.desk, "DISTANCES", 3)
+    game = Solver(net, 0)
+    game._edges = 4
+    assert game.singles()[0].tolist() == expected.singles()[0].tolist()
+    assert game._edges > 4
+    order = np.array([np.random.default_rng(seed).permutation(20) for seed in range(4)])
+    assert game.orders(order, game.grand()).tolist() == expected.orders(order, expected.grand()).tolist()
 
 
 def test_networkx_agrees() -> None:
     net = network("encoder", 3)
-    solver = Solver(net, 1)
+    game = Solver(net, 1)
     graph = nx.DiGraph()
-    units = solver.graph.split(net, solver.graph.units_for((1,)))
+    units = game.graph.split(net, game.graph.units_for((1,)))
     for edges, capacity in zip(net.edges, units):
         for (q, k), amount in np.ndenumerate(capacity):
             graph.add_edge((edges.source, k), (edges.target, q), capacity=int(amount))
-    for player, found in enumerate(solver.singles()[0].tolist()):
+    for player, found in enumerate(game.singles()[0].tolist()):
         assert found == nx.maximum_flow_value(
             graph, (0, player), (len(net.edges), 1), flow_func=nx.algorithms.flow.edmonds_karp
         )
@@ -176,15 +178,15 @@ def test_several_stacks_are_left_to_the_general_solver() -> None:
     X = rng.random((2, 3, 4))
     X /= X.sum(axis=-1, keepdims=True)
     net = FlowNetwork.encoder_decoder(A, D, X, cross_residual=0.5)
-    assert streams.find(Solver(net, 2)) is None
+    assert not Solver(net, 2)._stack
 
 
 def test_loops_are_compiled_once_for_all_kinds_of_arrays() -> None:
     A = np.full((3, 5, 5), 0.1) + 0.5 * np.eye(5)
     for capacity in (A, A.astype(np.float32), list(A), A[:, ::1].copy()):
-        solver = Solver(FlowNetwork.encoder(capacity), 0)
-        solver.singles()
-        solver.subsets(solver.grand())
-        solver.orders(np.array([np.arange(5)]), solver.grand())
-    for loop in (kernels.play, streams.play_single, streams._lay):
+        game = Solver(FlowNetwork.encoder(capacity), 0)
+        game.singles()
+        game.subsets(game.grand())
+        game.orders(np.array([np.arange(5)]), game.grand())
+    for loop in (games.play, games.play_single, games.owe):
         assert len(loop.signatures) == 1

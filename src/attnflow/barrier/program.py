@@ -101,7 +101,7 @@ def edges_of(solver: Solver) -> Edges:
     graph, network = solver.graph, solver.network
     nodes = graph.nodes
     source, sink = nodes, nodes + 1
-    tails, heads = graph.ends()
+    tails, heads = graph.ends(network)
     supplied = np.concatenate([solver._nodes_of(player) for player in range(solver.players)])
     taken = solver.targets
     tail = np.concatenate([tails, np.full(supplied.size, source), taken]).astype(np.int64)
@@ -118,7 +118,9 @@ def edges_of(solver: Solver) -> Edges:
     backwards = reached(*by_tail(head[present], tail[present], nodes + 2), sink)
     capacity[~(onwards[tail] & backwards[head])] = 0
     last = len(network.groups)
-    group = np.concatenate([graph.net.group_of, [last, last + 1]])
+    group = np.concatenate(
+        [np.repeat(np.arange(len(network.groups)), np.diff(graph.start)), [last, last + 1]]
+    )
     return Edges(tail, head, capacity, group, supplied.size, taken.size)
 
 

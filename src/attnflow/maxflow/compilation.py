@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from attnflow.maxflow import kernels
+from attnflow.maxflow import games
 from attnflow.maxflow.solver import Solver
 
 STAGE = "compiling the solver, once"
@@ -16,11 +16,11 @@ STAGE = "compiling the solver, once"
 _done: set[bool] = set()
 
 
-def is_cached(function: Any = kernels.play) -> bool:
+def is_cached(function: Any = games.play) -> bool:
     """True if a compiled function lies on disk. It may still be out of date."""
     try:
         folder, name = Path(function._cache.cache_path), function.py_func.__qualname__
-        return any(folder.glob(f"kernels.{name}-*.nbi"))
+        return any(folder.glob(f"*.{name}-*.nbi"))
     except (
         AttributeError,
         OSError,

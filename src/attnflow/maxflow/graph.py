@@ -19,13 +19,11 @@ from numpy.typing import NDArray
 from attnflow.errors import NetworkError
 
 if TYPE_CHECKING:
-    from attnflow.maxflow.kernels import Net
+    from attnflow.maxflow.net import Net
     from attnflow.network import Block, FlowNetwork, Link
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.floating[Any]]
-
-DENSE, LINK = 0, 1
 
 #: Units that stand for an infinite capacity. Finite totals stay below half of it.
 INFINITE = 1 << 62
@@ -44,8 +42,10 @@ class Graph:
         size: number of edges.
         exponent: capacities are multiplied by `2 ** exponent` and rounded.
         rounding: largest distance, in units, of any finite capacity from its rounded value.
-        own_edges: int64 `[positions of the last group]`, the first-layer edge of each position's own
-            column, or None; its capacity is replaced when the position is a target.
+        links: float64, capacities of links' edges, whose numbers follow those of the blocks'.
+        streams: int64 `[nodes]`, number of the stream edge into each node, or -1.
+        own_nodes: int64 `[positions of the last group]`, the node that each position's own edge into the first layer
+            enters, or None; its capacity is replaced when the position is a target.
         own: float64, the capacities that replace them.
     """
 
@@ -55,7 +55,9 @@ class Graph:
     size: int
     exponent: int
     rounding: float
-    own_edges: Ints | None
+    links: Floats
+    streams: Ints
+    own_nodes: Ints | None
     own: NDArray[np.float64] | None
 
     @property
@@ -74,37 +76,36 @@ class Graph:
 
     def net_for(self, positions: tuple[int, ...]) -> Net:
         """The net with the own columns of these target positions as the open residual defines them."""
-        if self.own_edges is None or self.own is None:
+        if self.own_nodes is None or self.own is None:
             return self.net
-        capacity = self.net.given.copy()
+        along = self.net.along.copy()
         chosen = list(positions)
-        capacity[self.own_edges[chosen]] = self.own[chosen]
-        wide, narrow = _either(capacity)
-        return self.net._replace(capacity=wide, narrow=narrow)
+        along[self.own_nodes[chosen]] = to_units(self.own[chosen], self.exponent)
+        return self.net.of(
+            *(
+                along if name == "along" else array
+                for name, array in self.net._asdict().items()
+                if name != "table"
+            )
+        )
 
     def units_for(self, positions: tuple[int, ...]) -> Ints:
         """Capacity of every edge in units, INFINITE for infinite ones, for these target positions."""
         net = self.net_for(positions)
-        return np.concatenate(
-            [to_units(net.given, self.exponent), to_units(net.link_capacity, self.exponent)]
-        )
+        units = np.concatenate([to_units(net.given, self.exponent), to_units(self.links, self.exponent)])
+        nodes = np.flatnonzero(self.streams >= 0)
+        units[self.streams[nodes]] = net.along[nodes]
+        return units
 
-    def ends(self) -> tuple[Ints, Ints]:
+    def ends(self, network: FlowNetwork) -> tuple[Ints, Ints]:
         """The node that each edge leaves, and the one it enters."""
-        tails, heads = (
-            [np.zeros(0, dtype=np.int64)] * len(self.base),
-            [np.zeros(0, dtype=np.int64)] * len(self.base),
-        )
-        for b, (source, target, kind, _, keys, first, shift, size, _) in enumerate(self.net.sets.tolist()):
-            leave, enter = int(self.start[source]), int(self.start[target])
-            if kind == DENSE:
-                tails[b] = np.tile(np.arange(leave, leave + keys), size)
-                heads[b] = np.repeat(np.arange(enter, enter + size), keys)
-            else:
-                tails[b] = np.arange(leave + first, leave + first + size)
-                heads[b] = np.arange(enter + first + shift, enter + first + shift + size)
-        order = np.argsort(self.base, kind="stable")
-        return np.concatenate([tails[b] for b in order]), np.concatenate([heads[b] for b in order])
+        tails, heads = np.zeros(self.size, dtype=np.int64), np.zeros(self.size, dtype=np.int64)
+        for base, edges in zip(self.base.tolist(), network.edges):
+            place = slice(base, base + edges.capacity.size)
+            shape = edges.capacity.shape
+            tails[place] = np.broadcast_to(self.start[edges.source] + edges.tails, shape).ravel()
+            heads[place] = np.broadcast_to(self.start[edges.target] + edges.heads, shape).ravel()
+        return tails, heads
 
     def split(self, network: FlowNetwork, flat: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Cuts an array over edges into one per block and link, blocks as `[queries, keys]`."""
@@ -119,65 +120,124 @@ class Graph:
 
 
 def lower(network: FlowNetwork) -> Graph:
-    """Lays a network out for compiled loops, at the largest power of two that cannot overflow."""
-    from attnflow.maxflow.kernels import Net, spans
+    """Lays a network out for compiled loops, at the largest power of two that cannot overflow.
+
+    Raises:
+        NetworkError: two links enter or leave a group.
+    """
+    from attnflow.maxflow.net import AFTER, AT, BEFORE, FURTHEST, GROUP, NEAREST, WORD, Net, mark
     from attnflow.network import Block
 
-    exponent, smallest, leaving = _exponent(network)
-    start = np.concatenate([[0], np.cumsum([group.size for group in network.groups])]).astype(np.int64)
+    exponent, smallest = _exponent(network)
+    sizes = np.array([group.size for group in network.groups], dtype=np.int64)
+    start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    word = np.concatenate([[0], np.cumsum(_words(sizes))]).astype(np.int64)
     blocks = [edges for edges in network.edges if isinstance(edges, Block)]
     links = [edges for edges in network.edges if not isinstance(edges, Block)]
     dense = sum(block.capacity.size for block in blocks)
-    rows: list[tuple[int, ...]] = []
-    block_base, link_base = 0, dense
-    for edges in network.edges:
-        count = edges.capacity.size
+    sizes_of = [edges.capacity.size for edges in network.edges]
+    base = np.zeros(len(network.edges), dtype=np.int64)
+    for chosen, first in ((True, 0), (False, dense)):
+        of_kind = [b for b, edges in enumerate(network.edges) if isinstance(edges, Block) == chosen]
+        base[of_kind] = first + np.cumsum([0, *(sizes_of[b] for b in of_kind)])[:-1]
+    nodes = np.zeros((int(start[-1]), 8), dtype=np.int64)
+    nodes[:, GROUP] = np.repeat(np.arange(len(sizes)), sizes)
+    nodes[:, AT] = np.arange(start[-1]) - np.repeat(start[:-1], sizes)
+    nodes[:, [BEFORE, AFTER, FURTHEST]] = -1
+    nodes[:, NEAREST] = start[-1]
+    nodes[:, WORD] = np.repeat(word[:-1], sizes) + nodes[:, AT] // 64
+    along, streams, streamed = _streams(network, base, start, nodes, exponent)
+    bits, ends = 0, []
+    for b, edges in enumerate(network.edges):
         if isinstance(edges, Block):
             queries, keys = edges.capacity.shape
-            rows.append((edges.source, edges.target, DENSE, block_base, keys, 0, 0, queries, edges.layer))
-            block_base += count
-        else:
-            rows.append(
-                (edges.source, edges.target, LINK, link_base, 1, edges.first, edges.shift, count, edges.layer)
-            )
-            link_base += count
-    sets = np.array(rows, dtype=np.int64).reshape(len(rows), 9)
-    count = len(network.groups)
-    out_start, out_set = _by_group(sets[:, 0], count)
-    in_start, in_set = _by_group(sets[:, 1], count)
-    wide, narrow = _either(_flat([block.capacity for block in blocks]))
-    net = Net(
-        capacity=wide,
-        narrow=narrow,
-        link_capacity=np.concatenate([np.zeros(0), *(link.capacity for link in links)]).astype(np.float64),
-        scale=2.0**exponent,
-        sets=sets,
-        group_of=np.repeat(np.arange(count), np.diff(start)).astype(np.int64),
-        start=start[:-1].copy(),
-        sizes=np.diff(start),
-        out_start=out_start,
-        out_set=out_set,
-        in_start=in_start,
-        in_set=in_set,
-        order=np.concatenate([first + np.argsort(-out, kind="stable") for first, out in zip(start, leaving)]),
-        nearest=np.zeros(start[-1], dtype=np.int64),
-        furthest=np.zeros(start[-1], dtype=np.int64),
-        last=np.zeros(start[-1], dtype=np.int64),
+            wide, high = _words(keys), _words(queries)
+            rows = (bits, bits + 2 * wide * queries, wide, high, base[b], keys, edges.layer, b in streamed)
+            for out, here, there in ((0, edges.source, edges.target), (1, edges.target, edges.source)):
+                ends.append((here, out, (there, start[there], sizes[there], word[there], *rows)))
+            bits += 2 * (wide * queries + high * keys)
+    ends.sort(key=lambda end: end[:2])
+    ways = np.zeros((len(ends), 16), dtype=np.int64)
+    ways[:, :12] = np.array([end[2] for end in ends], dtype=np.int64).reshape(len(ends), 12)
+    keys_of = [2 * end[0] + end[1] for end in ends]
+    edge = np.searchsorted(keys_of, np.arange(2 * len(sizes) + 1))
+    linked = np.isin(np.arange(len(sizes)), [(link.source, link.target) for link in links])
+    wide_capacity, narrow = _either(_flat([block.capacity for block in blocks]))
+    net = Net.of(
+        wide_capacity,
+        narrow,
+        np.array([2.0**exponent]),
+        np.stack(
+            [start[:-1], sizes, word[:-1], edge[:-2:2], edge[1:-1:2], edge[1:-1:2], edge[2::2], linked],
+            axis=1,
+        )
+        .astype(np.int64)
+        .ravel(),
+        nodes.ravel(),
+        ways.ravel(),
+        along,
+        np.zeros(bits, dtype=np.int64),
+        np.concatenate([first + 64 * np.arange(_words(size)) for first, size in zip(start, sizes)]),
     )
-    spans(net)
-    own_edges = None
+    mark(net.table)
+    own_nodes = None
     if network.own is not None:
-        own_edges = _own_edges(network, sets)
+        inputs = start[network.input_group(network.groups[-1].stack)]
+        own_nodes = nodes[inputs + np.arange(network.size), AFTER]
     return Graph(
         net=net,
         start=start,
-        base=np.ascontiguousarray(sets[:, 3]),
-        size=int(link_base),
+        base=base,
+        size=sum(sizes_of),
         exponent=exponent,
         rounding=0.5 if math.ldexp(smallest, exponent) >= 0.5 else 1.0,
-        own_edges=own_edges,
+        links=np.concatenate([np.zeros(0), *(link.capacity for link in links)]).astype(np.float64),
+        streams=streams,
+        own_nodes=own_nodes,
         own=network.own,
     )
+
+
+def _words(size: Any) -> Any:
+    """Words of 64 bits for one bit each."""
+    return (size + 63) // 64
+
+
+def _streams(
+    network: FlowNetwork, base: Ints, start: Ints, nodes: Ints, exponent: int
+) -> tuple[Ints, Ints, set[int]]:
+    """Fills the columns of `nodes` for streams: links, and where there is none the first square block that fits.
+
+    Returns:
+        Units of the stream edge into each node, its number or -1, and the numbers of blocks whose diagonals are
+        streams.
+    """
+    from attnflow.maxflow.net import AFTER, BEFORE, LAYER
+
+    along = np.zeros(len(nodes), dtype=np.int64)
+    streams = np.full(len(nodes), -1, dtype=np.int64)
+    streamed = set()
+    for b in sorted(range(len(network.edges)), key=lambda b: network.edges[b].capacity.ndim):
+        edges = network.edges[b]
+        dense = edges.capacity.ndim == 2
+        if dense and edges.capacity.shape[0] != edges.capacity.shape[1]:
+            continue
+        count = len(edges.capacity)
+        tails = start[edges.source] + edges.tails.ravel()
+        heads = start[edges.target] + edges.heads.ravel()
+        if (nodes[heads, BEFORE] >= 0).any() or (nodes[tails, AFTER] >= 0).any():
+            if dense:
+                continue
+            raise NetworkError(
+                f"Two links enter group {edges.target} or leave group {edges.source} at one position: expected one at "
+                "most; make a Block of the other."
+            )
+        if dense:
+            streamed.add(b)
+        nodes[heads, BEFORE], nodes[tails, AFTER], nodes[heads, LAYER] = tails, heads, edges.layer
+        streams[heads] = base[b] + np.arange(count) * (count + 1 if dense else 1)
+        along[heads] = to_units(edges.capacity.diagonal() if dense else edges.capacity, exponent)
+    return along, streams, streamed
 
 
 def to_units(capacity: Floats, exponent: int) -> Ints:
@@ -225,23 +285,10 @@ def _either(capacity: Floats) -> tuple[NDArray[np.float64], NDArray[np.float32]]
     return wide, narrow
 
 
-def _own_edges(network: FlowNetwork, sets: Ints) -> Ints:
-    inputs = network.input_group(network.groups[-1].stack)
-    index = int(np.flatnonzero((sets[:, 0] == inputs) & (sets[:, 2] == DENSE))[0])
-    found: Ints = sets[index, 3] + np.arange(network.size) * (sets[index, 4] + 1)
-    return found
-
-
-def _by_group(groups: Ints, count: int) -> tuple[Ints, Ints]:
-    order = np.argsort(groups, kind="stable").astype(np.int64)
-    start = np.searchsorted(groups[order], np.arange(count + 1)).astype(np.int64)
-    return start, order
-
-
-def _exponent(network: FlowNetwork) -> tuple[int, float, list[NDArray[np.float64]]]:
+def _exponent(network: FlowNetwork) -> tuple[int, float]:
     """The largest s such that no node's total and no v(N) reaches LARGEST units of 2^-s.
 
-    Also returns the smallest capacity that is not 0, and per group what leaves each node.
+    Also returns the smallest capacity that is not 0.
     """
     from attnflow.network import Block
 
@@ -287,13 +334,13 @@ def _exponent(network: FlowNetwork) -> tuple[int, float, list[NDArray[np.float64
             "The finite capacities of a node, or all together, exceed the largest float64: divide them by a constant."
         )
     if largest <= 0:
-        return 0, smallest, leaving
+        return 0, smallest
     # Rounding may add half a unit (a whole one for tiny capacities) per edge of a node; leave room for it.
     mantissa, power = math.frexp(largest)
     exponent = 61 - power if mantissa <= 0.5 else 60 - power
     while math.ldexp(largest, exponent) + edge_count >= LARGEST:
         exponent -= 1
-    return max(-1000, min(1000, exponent)), smallest, leaving
+    return max(-1000, min(1000, exponent)), smallest
 
 
 def _totals(

@@ -6,7 +6,6 @@ are integers, so that neither the number of threads nor the order of work can ch
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.errors import NetworkError, SolverError
-from attnflow.maxflow import kernels, streams
+from attnflow.maxflow import desk, games, net, residual
+from attnflow.maxflow.desk import Desk
 from attnflow.maxflow.graph import INFINITE, LARGEST, Graph, to_units
 from attnflow.maxflow.threads import run_all, thread_count
 
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 Progress = Callable[[str, int, int | None], None]
+
+#: Layer from which a base flow starts: so early that most of the way is shared, so late that a player's own
+#: stream can be spread before.
+BASE_LAYER = 4
+#: Positions from which on a first phase takes wide edges only, see phases.COARSE.
+LARGE = 1024
 
 #: One round of one step.
 ONE = np.array([0, 1], dtype=np.int64)
@@ -77,11 +83,14 @@ class Solver:
         self._member_start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         self._members = np.array([node for group in nodes for node in group], dtype=np.int64)
         self._refuse_unbounded(groups)
-        self._useful = kernels.towards(self._net, self.targets, np.nextafter(0.0, 1.0))
-        self._rooms: SimpleQueue[kernels.Room] = SimpleQueue()
-        self._records = 4 * self.graph.nodes + 1024
-        self._streams = streams.find(self)
-        self._desks: SimpleQueue[streams.Desk] = SimpleQueue()
+        self._useful = net.towards(self._net, self.targets, False)
+        self._edges = 4 * self.graph.nodes + 1024
+        self._desks: dict[bool, SimpleQueue[Desk]] = {True: SimpleQueue(), False: SimpleQueue()}
+        self._stack = self._one_stack()
+        self._floors = self._least_reached()
+        # flow may pass through a player's node that edges enter: then what leaves it is not his alone
+        own = set(self._net.nodes.reshape(-1, 8)[self._members, net.GROUP].tolist())
+        self._entered = any(edges.target in own for edges in network.edges)
 
     # -- values ----------------------------------------------------------------------------------------
 
@@ -107,11 +116,7 @@ class Solver:
 
         def work(chosen: Ints) -> None:
             found, where = np.zeros(chosen.size, dtype=np.int64), np.zeros(chosen.size, dtype=np.int64)
-            if self._streams is None:
-                each = np.arange(chosen.size + 1)
-                self._play(each, each, chosen, found, cuts=where)
-            else:
-                self._play_single(grand, chosen, found, cuts=where)
+            self._play_single(grand, chosen, found, cuts=where)
             if (where < 0).any():
                 raise SolverError(
                     f"The flow from player {chosen[where < 0][0]} alone differs from its minimum cut: a defect in "
@@ -119,7 +124,7 @@ class Solver:
                 )
             units[chosen], bottleneck[chosen] = found, where
 
-        grand = 0 if self._streams is None else self.grand()
+        grand = self.grand() if self._stack else 0
         self._share(work, np.arange(self.players), "single players", progress)
         return units, bottleneck
 
@@ -134,11 +139,7 @@ class Solver:
 
         def work(chosen: Ints) -> None:
             found = np.zeros(chosen.size, dtype=np.int64)
-            if self._streams is None:
-                each = np.arange(chosen.size + 1)
-                self._play(each, each, chosen, found, limit=grand)
-            else:
-                self._play_single(grand, chosen, found, limit=grand)
+            self._play_single(grand, chosen, found, limit=grand)
             units[chosen] = found
 
         self._share(work, np.arange(self.players), "single players", progress)
@@ -235,10 +236,9 @@ class Solver:
         flow = np.zeros(self.graph.size, dtype=np.int64)
         seen = np.zeros(self.graph.nodes, dtype=np.bool_)
 
-        def read(room: kernels.Room) -> None:
-            used = room.records[: room.meta[kernels.USED]]
-            flow[used[:, kernels.OF]] = used[:, kernels.FLOW]
-            seen[:] = (room.nodes[:, kernels.LABEL] > room.meta[kernels.CLOCK]) | ~self._useful
+        def read(room: Desk) -> None:
+            flow[:] = self._flow_in(room)
+            seen[:] = ~desk.as_mask(self._net, desk.row(room, desk.UNSEEN)) | ~self._useful
 
         everyone = np.array([0, chosen.size])
         self._play(ONE, everyone, chosen, gains, limit=limit, supplies=supplies, read=read)
@@ -246,7 +246,7 @@ class Solver:
 
     def outgoing(self) -> Ints:
         """Returns, in units, the capacity that leaves each player's nodes; INFINITE if any of it is."""
-        leaving = kernels.leaving(self._net)
+        leaving = net.leaving(self._net)
         return np.array(
             [
                 min(INFINITE, sum(int(leaving[node]) for node in self._nodes_of(j)))
@@ -263,9 +263,9 @@ class Solver:
         steps = np.concatenate([[0], np.cumsum([part.size for part in joining])])
         sent = np.zeros(self.graph.nodes, dtype=np.int64)
 
-        def read(room: kernels.Room) -> None:
-            used = room.records[: room.meta[kernels.USED]]
-            np.add.at(sent, used[:, kernels.TAIL], used[:, kernels.FLOW])
+        def read(room: Desk) -> None:
+            tails, _ = self.graph.ends(self.network)
+            np.add.at(sent, tails, self._flow_in(room))
 
         gains = np.zeros(len(joining), dtype=np.int64)
         self._play(np.array([0, len(joining)]), steps, chosen, gains, limit=grand, read=read)
@@ -280,44 +280,39 @@ class Solver:
         *,
         limit: int = INFINITE,
         supplies: Ints | None = None,
-        cuts: Ints | None = None,
-        read: Callable[[kernels.Room], None] | None = None,
+        read: Callable[[Desk], None] | None = None,
     ) -> None:
-        """Plays rounds, see kernels.play, in a larger room where flows need one; `read` sees the last."""
-        try:
-            room = self._rooms.get_nowait()
-        except Empty:
-            room = kernels.make_room(self._net, self._records, self._useful)
+        """Plays rounds, see games.play, in larger scratch where flows need it; `read` sees the last."""
+        themselves = self._entered or supplies is not None or read is not None
+        room = self._take(False)
         first, count = 0, rounds.size - 1
         while first < count:
-            first = kernels.play(
-                self._net,
-                room,
-                self.targets,
-                self.demands,
+            # the first layer's streams are not all open: they are passed over only where players' edges are not walked
+            room.meta[desk.OPEN] = self._stack and self.network.own is not None and not themselves
+            first = games.play(
+                self._net.table,
+                room.table,
                 self._member_start,
                 self._members,
                 np.full(self.players, INFINITE) if supplies is None else supplies,
+                themselves,
                 rounds,
                 steps,
                 np.ascontiguousarray(chosen),
                 first,
                 limit,
                 gains,
-                -1 if cuts is None else len(self.network.layers),
-                np.zeros(0, dtype=np.int64) if cuts is None else cuts,
             )
             if first < count:
-                self._records = max(self._records, min(4 * room.records.shape[0], self.graph.size + 2))
-                room = kernels.make_room(self._net, self._records, self._useful)
+                room = self._larger(room)
         if read is not None:
             read(room)
-        self._rooms.put(room)
+        self._desks[False].put(room)
 
     def _play_single(
         self, grand: int, chosen: Ints, units: Ints, *, limit: int = INFINITE, cuts: Ints | None = None
     ) -> None:
-        """Solves for single players over a shared base flow, see streams.play_single.
+        """Solves for single players over a shared base flow, see games.play_single.
 
         Args:
             grand: v(N) in units.
@@ -326,33 +321,117 @@ class Solver:
             limit: no value is larger.
             cuts: `[chosen]`, filled with bottlenecks.
         """
-        assert self._streams is not None
-        desk = None
-        with contextlib.suppress(Empty):
-            desk = self._desks.get_nowait()
-        middle = int(chosen[chosen.size // 2])
-        game = (self._streams, self.targets, self.demands, grand, self._nodes_of(middle))
-        desk = streams.lay(*game, self._records, desk)
+        room = self._take(True)
         first = 0
         while first < chosen.size:
-            first = streams.play_single(
-                self._streams,
-                desk,
+            if not self._laid(room, grand, int(chosen[chosen.size // 2])):
+                room = self._larger(room)
+                continue
+            first = games.play_single(
+                self._net.table,
+                room.table,
                 self.targets,
                 self.demands,
+                self._floors,
                 self._member_start,
                 self._members,
                 chosen,
                 first,
                 limit,
                 units,
-                -1 if cuts is None else len(self.network.layers),
+                np.zeros(0 if cuts is None else len(self.network.layers) + 2, dtype=np.int64),
                 np.zeros(0, dtype=np.int64) if cuts is None else cuts,
             )
             if first < chosen.size:
-                self._records = max(self._records, 4 * desk.records.shape[0])
-                desk = streams.lay(*game, self._records)
-        self._desks.put(desk)
+                room = self._larger(room)
+        self._desks[True].put(room)
+
+    def _take(self, alone: bool) -> Desk:
+        """Scratch that no other thread uses, for single players or for coalitions."""
+        try:
+            return self._desks[alone].get_nowait()
+        except Empty:
+            return self._desk(self._edges, desk.DISTANCES, alone)
+
+    def _larger(self, room: Desk) -> Desk:
+        """Scratch for four times as many edges with flow and distances."""
+        self._edges = max(self._edges, 4 * (len(room.pool) >> desk.PAGE))
+        distances = min(4 * len(room.levels) // len(self._net.words), self.graph.nodes + 3)
+        return self._desk(self._edges, distances, room.meta[desk.ALONE] != 0)
+
+    def _desk(self, edges: int, distances: int, alone: bool) -> Desk:
+        """New scratch; for coalitions the targets are owed already what they can take."""
+        useful = self._useful
+        layers = len(self.network.edges)
+        opened = self._stack and self.network.own is not None
+        if opened and alone:
+            useful = useful.copy().reshape(layers + 1, -1)
+            useful[1:, self.positions[0]] = False
+            useful = useful.ravel()
+        room = desk.make(self._net, useful, edges, distances)
+        room.meta[[desk.ALONE, desk.OPEN]] = alone, opened
+        if opened and alone:
+            room.meta[desk.SINK] = self.positions[0]
+        elif self._stack and alone:
+            room.meta[desk.DEEPEST] = min(BASE_LAYER, layers - 1) or layers
+            room.meta[desk.WIDE] = self.network.size >= LARGE
+        if not alone:
+            games.owe(self._net.table, room.table, 0, 0, 0, 0, self.targets, self.demands)
+        return room
+
+    def _laid(self, room: Desk, grand: int, player: int) -> bool:
+        """True if a base flow is laid for players like this one, if there is any; False if scratch is too small."""
+        begin = low = high = 0
+        if self._stack and self.network.own is None:
+            begin = min(BASE_LAYER, len(self.network.edges) - 1)
+            nodes = self._net.nodes.reshape(-1, 8)
+            members = nodes[self._nodes_of(player), net.AT]
+            low, high = int(members.min()), int(members.max())
+            n = self.network.size
+            for layer in range(begin):
+                least, most = nodes[layer * n + low], nodes[layer * n + high]
+                low = min(low, int(least[net.NEAREST]), n - 1)
+                high = max(high, int(most[net.FURTHEST]), low)
+        if room.meta[desk.LOW_END] == low and room.meta[desk.HIGH_END] == high:
+            return True
+        return bool(
+            games.owe(self._net.table, room.table, begin, low, high, grand, self.targets, self.demands)
+        )
+
+    def _one_stack(self) -> bool:
+        """True if the network is one stack of layers, and a target that fits where its streams are open."""
+        layers, n = len(self.network.edges), self.network.size
+        if len(self.network.groups) != layers + 1 or any(group.size != n for group in self.network.groups):
+            return False
+        for layer, edges in enumerate(self.network.edges):
+            if edges.capacity.ndim != 2 or (edges.source, edges.target) != (layer, layer + 1):
+                return False
+        if self.network.own is None:
+            return True
+        if len(self.positions) > 1 or self.demands[0] < INFINITE:
+            return False
+        streams = self._net.along.reshape(layers + 1, n)[1:].copy()
+        streams[0, self.positions[0]] = INFINITE
+        return bool((streams == INFINITE).all())
+
+    def _least_reached(self) -> Ints:
+        """Per position of a stack the least position that flow from it can get to; 0 where that does not matter."""
+        if not self._stack:
+            return np.zeros(max(group.size for group in self.network.groups), dtype=np.int64)
+        n = self.network.size
+        least = np.arange(n)
+        for nearest in self._net.nodes.reshape(-1, n, 8)[:-1, :, net.NEAREST]:
+            onwards = np.minimum.accumulate(nearest[::-1])[::-1]
+            least = np.minimum(least, onwards[least])
+        return least
+
+    def _flow_in(self, room: Desk) -> Ints:
+        """Flow on every edge."""
+        flow = np.zeros(self.graph.size, dtype=np.int64)
+        residual.flows(self._net.table, room.table, flow)
+        nodes = np.flatnonzero(self.graph.streams >= 0)
+        flow[self.graph.streams[nodes]] = room.state.reshape(-1, 4)[nodes, desk.CHAIN]
+        return flow
 
     def _nodes_of(self, player: int) -> Ints:
         return self._members[self._member_start[player] : self._member_start[player + 1]]
@@ -375,9 +454,9 @@ class Solver:
 
     def _refuse_unbounded(self, groups: Sequence[Sequence[int]]) -> None:
         """Refuses a target node that some player reaches over infinite edges alone."""
-        if not np.isinf(self._net.given.max(initial=0.0)) and not np.isinf(self._net.link_capacity).any():
+        if not np.isinf(self._net.given.max(initial=0.0)) and not (self._net.along == INFINITE).any():
             return
-        seen = kernels.towards(self._net, self.targets[self.demands >= INFINITE], np.inf)
+        seen = net.towards(self._net, self.targets[self.demands >= INFINITE], True)
         for number, group in enumerate(groups):
             if seen[self._nodes_of(number)].any():
                 labels = " ".join(self.network.players[index].label for index in group)

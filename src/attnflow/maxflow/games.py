@@ -1,0 +1,427 @@
+"""Compiled games: what single players and coalitions can send to one target.
+
+Players are stood for by their edges: the nodes these enter get what they can bring, and flow is made maximal from
+there. Nothing of a player's own edges needs to be written down, for what is left at a node when no more can be sent
+never gets anywhere later either.
+
+Single players share work where a network is one stack of layers. All use the same network but for the edges that
+leave themselves, so that a *base* flow is laid once: from a spread over the positions early on to the target. Where
+it starts it is owed what it sends, and those debts are what a player has to pay. He pays along each stream first;
+the rest goes by phases through the whole network, whose base flow may be taken back like any other. When nothing
+more can be sent, what leaves the nodes that he still reaches is all used and nothing owed is among them, so that
+what he sends equals a cut: taking back what is still owed changes nothing on his side of it. His flow is therefore
+the maximum flow, and the nodes are the side of his nearest minimum cut.
+
+Where the residual stream is infinite, the target's own stream is the sink, a player's is the source, and a step
+along a stream costs no distance.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from attnflow.maxflow.desk import (
+    ALIVE,
+    BASE_LOGGED,
+    BASE_OWED,
+    BASE_PAGES,
+    BASES,
+    BITS_NOW,
+    CHAIN,
+    DEBT,
+    DEEPEST,
+    FULL,
+    HIGH_END,
+    HINT,
+    LOGGED,
+    LOW_END,
+    MARKS,
+    META,
+    OWED,
+    PAGED,
+    PAGES,
+    PLAYING,
+    POOL,
+    SINK,
+    SOURCES,
+    STATE,
+    SUPPLY,
+    UNSEEN,
+    WIDE,
+    restore,
+)
+from attnflow.maxflow.graph import INFINITE
+from attnflow.maxflow.loops import (
+    bit_of,
+    entry,
+    get,
+    get_double,
+    inlined,
+    inner,
+    lowest,
+    put,
+)
+from attnflow.maxflow.net import (
+    AFTER,
+    ALONG,
+    AT,
+    BASE,
+    BEFORE,
+    BITS,
+    BY_KEY,
+    BY_QUERY,
+    CAPACITY,
+    FIRST,
+    GROUP,
+    GROUP_COUNT,
+    GROUPS,
+    IN,
+    KEY_WORDS,
+    KEYS,
+    NARROW,
+    NODE_COUNT,
+    NODES,
+    OUT,
+    OUT_END,
+    QUERY_WORDS,
+    SCALE,
+    START,
+    THERE,
+    WAYS,
+    WORD,
+    WORD_COUNT,
+    WORDS,
+    units_of,
+)
+from attnflow.maxflow.phases import augment, cut_of
+from attnflow.maxflow.residual import flow_of, has, remove
+
+
+@inlined
+def _bring(state, sources, count, node, units):
+    """Gives a node something to send; returns how many sources there are."""
+    have = get(state, 4 * node + SUPPLY)
+    if have == 0:
+        put(sources, count, node)
+        count += 1
+    put(state, 4 * node + SUPPLY, have + min(units, INFINITE - have))
+    return count
+
+
+@inner
+def _supply(net, desk, members, count):
+    """Gives nodes what the edges of a player can bring them.
+
+    Args:
+        net, desk: the network and its scratch.
+        members: the player's nodes.
+        count: number of `sources` there are already.
+
+    Returns:
+        How many sources there are, and what goes straight to the sink.
+    """
+    groups, nodes, ways, along = get(net, GROUPS), get(net, NODES), get(net, WAYS), get(net, ALONG)
+    capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
+    state, marks, sources = get(desk, STATE), get(desk, MARKS), get(desk, SOURCES)
+    alive, there = ALIVE * get(net, WORD_COUNT), get(net, THERE)
+    sink = get(get(desk, META), SINK)  # if there is one, a player's whole streams are the player
+    direct = np.int64(0)
+    for i in range(members.size):
+        node = get(members, i)
+        while node >= 0:
+            g, at, after = (
+                get(nodes, 8 * node + GROUP),
+                get(nodes, 8 * node + AT),
+                get(nodes, 8 * node + AFTER),
+            )
+            if after >= 0 and (sink < 0 or at == sink):
+                units = get(along, after)
+                if sink >= 0:
+                    direct += units
+                elif units > 0 and has(marks, alive, nodes, after):
+                    count = _bring(state, sources, count, after, units)
+            for way in range(get(groups, 8 * g + OUT), get(groups, 8 * g + OUT_END)):
+                row = 16 * way
+                here = get(ways, row + BY_KEY) + 2 * at * get(ways, row + QUERY_WORDS)
+                start, keys = get(ways, row + BASE) + at, get(ways, row + KEYS)
+                for w in range(get(ways, row + QUERY_WORDS)):
+                    wanted = get(marks, alive + get(ways, row + BITS) + w)
+                    if sink >> 6 == w:
+                        wanted |= bit_of(sink)
+                    left = get(there, here + 2 * w) & wanted
+                    while left != 0:
+                        q = (w << 6) + lowest(left)
+                        left &= left - 1
+                        units = units_of(capacity, narrow, start + q * keys, scale)
+                        if q == sink:
+                            direct += units
+                        else:
+                            count = _bring(state, sources, count, get(ways, row + FIRST) + q, units)
+            node = after if sink >= 0 and at != sink else -1
+    return count, direct
+
+
+@inner
+def _pay(net, desk, count):
+    """Sends what each node has along its stream to what is owed there, nearest first; returns what it sent."""
+    nodes, along, words = get(net, NODES), get(net, ALONG), get(net, WORD_COUNT)
+    state, marks, sources = get(desk, STATE), get(desk, MARKS), get(desk, SOURCES)
+    deepest = get(get(desk, META), DEEPEST)
+    total = np.int64(0)
+    for i in range(count - 1, -1, -1):
+        start = get(sources, i)
+        node = start
+        left = get(state, 4 * start + SUPPLY)
+        room = left
+        while True:
+            owed = get(state, 4 * node + DEBT)
+            if owed > 0:
+                amount = min(owed, room)
+                if owed < INFINITE:
+                    put(state, 4 * node + DEBT, owed - amount)
+                    if owed == amount:
+                        remove(marks, OWED * words, nodes, node)
+                back = node
+                while back != start:
+                    put(state, 4 * back + CHAIN, get(state, 4 * back + CHAIN) + amount)
+                    back = get(nodes, 8 * back + BEFORE)
+                if left < INFINITE:
+                    left -= amount
+                room -= amount
+                total += amount
+            if room == 0 or get(nodes, 8 * node + GROUP) >= deepest:
+                break
+            node = get(nodes, 8 * node + AFTER)
+            if node < 0 or not has(marks, PLAYING * words, nodes, node):
+                break
+            room = min(room, get(along, node) - get(state, 4 * node + CHAIN))
+            if room <= 0:
+                break
+        put(state, 4 * start + SUPPLY, left)
+    return total
+
+
+@inlined
+def _owe(state, nodes, marks, owed, node, amount):
+    if amount > 0:
+        put(state, 4 * node + DEBT, get(state, 4 * node + DEBT) + amount)
+        word = owed + get(nodes, 8 * node + WORD)
+        put(marks, word, get(marks, word) | bit_of(get(nodes, 8 * node + AT)))
+
+
+@entry
+def owe(net, desk, begin, low, high, grand, targets, demands):
+    """Lays the base flow: from the nodes of one group from low to high, each giving its share at most, then more.
+
+    In all no more than twice v(N), for beyond its first layers a network may carry any amount.
+
+    Args:
+        net, desk: the network and its scratch.
+        begin: group from which it starts; 0: what the targets can take is all that is owed.
+        low, high: positions between which it starts.
+        grand: v(N) in units.
+        targets: target nodes.
+        demands: what each can take.
+
+    Returns:
+        True, or False if the scratch tables do not suffice.
+    """
+    groups, nodes, ways = get(net, GROUPS), get(net, NODES), get(net, WAYS)
+    capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
+    state, marks, meta, sources, bases = (
+        get(desk, STATE),
+        get(desk, MARKS),
+        get(desk, META),
+        get(desk, SOURCES),
+        get(desk, BASES),
+    )
+    bits, pages, pool = get(desk, BITS_NOW), get(desk, PAGED), get(desk, POOL)
+    restore(net, desk, False)
+    words = get(net, WORD_COUNT)
+    sink, owed = get(meta, SINK), OWED * words
+    if sink >= 0:
+        for g in range(2, get(net, GROUP_COUNT)):
+            row = 16 * get(groups, 8 * g + IN)
+            for k in range(get(ways, row + KEYS)):
+                if k != sink:
+                    edge = get(ways, row + BASE) + sink * get(ways, row + KEYS) + k
+                    units = units_of(capacity, narrow, edge, scale)
+                    _owe(state, nodes, marks, owed, get(ways, row + FIRST) + k, units)
+    else:
+        for i in range(targets.size):
+            _owe(state, nodes, marks, owed, get(targets, i), get(demands, i))
+    put(meta, HINT, -1)
+    if begin > 0:
+        first = get(groups, 8 * begin + START)
+        for turn in range(2):
+            count = np.int64(0)
+            for k in range(low, high + 1):
+                share = grand // (high - low + 1) if turn == 0 else INFINITE
+                put(state, 4 * (first + k) + SUPPLY, share)
+                put(sources, count, first + k)
+                count += 1
+            if augment(net, desk, count, grand, get(meta, WIDE) != 0 and turn == 0) == FULL:
+                return False
+            for k in range(low, high + 1):
+                put(state, 4 * (first + k) + SUPPLY, 0)
+        row = 16 * get(groups, 8 * begin + OUT)
+        for k in range(low, high + 1):
+            node = first + k
+            after = get(nodes, 8 * node + AFTER)
+            given = get(state, 4 * after + CHAIN) if after >= 0 else np.int64(0)
+            here = get(ways, row + BY_KEY) + 2 * k * get(ways, row + QUERY_WORDS) + 1
+            for w in range(get(ways, row + QUERY_WORDS)):
+                left = get(bits, here + 2 * w)
+                while left != 0:
+                    q = (w << 6) + lowest(left)
+                    left &= left - 1
+                    edge = get(ways, row + BASE) + q * get(ways, row + KEYS) + k
+                    by_query = get(ways, row + BY_QUERY) + 2 * (q * get(ways, row + KEY_WORDS) + (k >> 6))
+                    units = units_of(capacity, narrow, edge, scale)
+                    given += flow_of(pages, pool, bits, by_query, k, edge, units)
+            _owe(state, nodes, marks, owed, node, given)
+    put(meta, LOW_END, low)
+    put(meta, HIGH_END, high)
+    put(meta, BASE_LOGGED, get(meta, LOGGED))
+    put(meta, BASE_PAGES, get(meta, PAGES))
+    for node in range(get(net, NODE_COUNT)):
+        put(bases, 2 * node, get(state, 4 * node + DEBT))
+        put(bases, 2 * node + 1, get(state, 4 * node + CHAIN))
+    for w in range(words):
+        put(marks, BASE_OWED * words + w, get(marks, owed + w))
+    return True
+
+
+@entry
+def play_single(
+    net,
+    desk,
+    targets,
+    demands,
+    floors,
+    member_start,
+    members,
+    chosen,
+    first,
+    limit,
+    units,
+    by_layer,
+    bottleneck,
+):
+    """Finds v({j}) of the chosen players.
+
+    Args:
+        net, desk: the network, and scratch with a base flow.
+        targets: target nodes.
+        demands: what each can take, INFINITE for any amount.
+        floors: `[positions]`, the least position that flow from each can get to; all 0 if the network is no stack.
+        member_start: `[players + 1]`, into `members`.
+        members: input nodes of each player.
+        chosen: players.
+        first: place in `chosen` to begin with.
+        limit: no value is larger.
+        units: `[chosen]`, filled with the values.
+        by_layer: `[layers + 2]`, scratch for the cuts' shares; empty for no cuts.
+        bottleneck: `[chosen]`, filled with the layer of the largest share of the nearest minimum cut, 0 if
+            the flow is 0; -1 if flow and cut differ.
+
+    Returns:
+        The number of players, or the place at which the scratch tables did not suffice.
+    """
+    groups, nodes, words = get(net, GROUPS), get(net, NODES), get(net, WORD_COUNT)
+    marks, meta = get(desk, MARKS), get(desk, META)
+    for place in range(first, chosen.size):
+        j = get(chosen, place)
+        own = members[get(member_start, j) : get(member_start, j + 1)]
+        restore(net, desk, True)
+        if get(meta, SINK) >= 0:  # his streams are himself
+            for i in range(own.size):
+                node = get(nodes, 8 * get(own, i) + AFTER)
+                while node >= 0:
+                    remove(marks, ALIVE * words, nodes, node)
+                    node = get(nodes, 8 * node + AFTER)
+        floor = get(floors, get(meta, LOW_END))
+        for i in range(own.size):
+            floor = min(floor, get(floors, get(nodes, 8 * get(own, i) + AT)))
+        if floor > 0:  # nothing gets there
+            for g in range(get(net, GROUP_COUNT)):
+                word = ALIVE * words + get(groups, 8 * g + WORDS)
+                for w in range(floor >> 6):
+                    put(marks, word + w, 0)
+                word += floor >> 6
+                put(marks, word, get(marks, word) & ~(bit_of(floor) - 1))
+        count, total = _supply(net, desk, own, np.int64(0))
+        total += _pay(net, desk, count)
+        put(meta, HINT, get(nodes, 8 * get(own, 0) + AT))
+        more = augment(net, desk, count, limit - total, False)
+        if more == FULL:
+            return place
+        total += more
+        put(units, place, total)
+        if by_layer.size > 0:
+            cut = cut_of(net, desk, own, targets, demands, by_layer)
+            widest = 0
+            for layer in range(by_layer.size):
+                if get(by_layer, layer) > get(by_layer, widest):
+                    widest = layer
+            put(bottleneck, place, -1 if cut != total else widest)
+    return chosen.size
+
+
+@entry
+def play(net, desk, member_start, members, supplies, themselves, rounds, steps, chosen, first, limit, gains):
+    """Plays rounds of the game: in each, players join step by step, and the flow is made maximal again.
+
+    After a search that meets no target, nothing it has seen can reach the target, and flow added later
+    never passes there: those nodes are out for the rest of the round.
+
+    Args:
+        net: the network.
+        desk: scratch in which the targets are owed what they can take; after the last round it holds that
+            round's flow.
+        member_start: `[players + 1]`, into `members`.
+        members: input nodes of each player.
+        supplies: `[players]`, what the players may send, INFINITE for any amount.
+        themselves: True if the players' nodes send, so that flow on their edges is kept.
+        rounds: `[rounds + 1]`, into `steps`.
+        steps: `[steps + 1]`, into `chosen`.
+        chosen: players that join in each step.
+        first: round to begin with.
+        limit: value at which a round may stop; the rest of its steps gain nothing.
+        gains: `[steps]`, filled with what each step adds.
+
+    Returns:
+        The number of rounds, or the round for which the scratch tables did not suffice.
+    """
+    nodes, words = get(net, NODES), get(net, WORD_COUNT)
+    state, marks, meta, sources = get(desk, STATE), get(desk, MARKS), get(desk, META), get(desk, SOURCES)
+    for number in range(first, rounds.size - 1):
+        restore(net, desk, True)
+        total = np.int64(0)
+        for step in range(get(rounds, number), get(rounds, number + 1)):
+            put(gains, step, 0)
+            if total == limit:
+                continue
+            count = np.int64(0)
+            for c in range(get(steps, step), get(steps, step + 1)):
+                j = get(chosen, c)
+                own = members[get(member_start, j) : get(member_start, j + 1)]
+                if themselves:
+                    for i in range(own.size):
+                        put(state, 4 * get(own, i) + SUPPLY, get(supplies, j))
+                        put(sources, count, get(own, i))
+                        count += 1
+                else:
+                    count, _ = _supply(net, desk, own, count)
+                put(meta, HINT, get(nodes, 8 * get(own, 0) + AT))
+            more = augment(net, desk, count, limit - total, False)
+            if more == FULL:
+                return number
+            for i in range(count):
+                put(state, 4 * get(sources, i) + SUPPLY, 0)
+            put(gains, step, more)
+            total += more
+            if total < limit and step + 1 < get(rounds, number + 1):
+                for w in range(words):
+                    put(marks, ALIVE * words + w, get(marks, UNSEEN * words + w))
+    return rounds.size - 1

@@ -1,0 +1,116 @@
+"""How the solver's loops are compiled, and how they read tables.
+
+Tables are one-dimensional; a row is eight or sixteen entries, so that an entry is found by a shift. Loops are given
+the addresses of tables, and read and write by `get` and `put`, which trust the place they are told. As arrays, a
+dozen for each call, they would take most of the time to compile, and a good part of that to run: to count references,
+and to ask at each index whether it counts from the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+#: When the loops' files were written: they call one another across files, and each is compiled with what it calls.
+_WRITTEN = tuple(
+    (path.name, path.stat().st_mtime, path.stat().st_size)
+    for path in sorted(Path(__file__).parent.glob("*.py"))
+)
+
+
+def _compiled(**options: bool) -> Callable[[Any], Any]:
+    """Compiles a loop once, cached on disk; it lets other threads run, and counts no references to arrays."""
+
+    def compile_(function: Any) -> Any:
+        loop = njit(
+            cache=True,
+            nogil=True,
+            boundscheck=False,
+            error_model="numpy",
+            no_cfunc_wrapper=True,
+            _nrt=False,
+            **options,
+        )(function)
+        with contextlib.suppress(
+            AttributeError
+        ):  # another cache layout: it asks for the loop's own file only
+            loop._cache._cache_file._source_stamp = _WRITTEN
+        return loop
+
+    return compile_
+
+
+#: A loop that Python calls.
+entry = _compiled()
+#: A loop that only other loops call.
+inner = _compiled(no_cpython_wrapper=True)
+#: A loop that becomes part of those that call it.
+inlined = _compiled(no_cpython_wrapper=True, forceinline=True)
+
+
+def _entry(kind: Any) -> tuple[Any, Any]:
+    """Intrinsics that read and write entries of one type in a table, given as its address or an array."""
+
+    def place(context: Any, builder: Any, table: Any, start: Any, index: Any) -> Any:
+        value = context.get_value_type(kind)
+        if isinstance(table, types.Array):
+            start = context.make_array(table)(context, builder, start).data
+        else:
+            start = builder.inttoptr(start, value.as_pointer())
+        return builder.gep(start, [index], source_etype=value)
+
+    @intrinsic
+    def read(typingctx: Any, table: Any, index: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            where = place(context, builder, signature.args[0], args[0], args[1])
+            return builder.load(where, typ=context.get_value_type(kind))
+
+        return kind(table if isinstance(table, types.Array) else types.int64, types.int64), generate
+
+    @intrinsic
+    def write(typingctx: Any, table: Any, index: Any, entry: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            builder.store(args[2], place(context, builder, signature.args[0], args[0], args[1]))
+            return context.get_dummy_value()
+
+        return types.void(
+            table if isinstance(table, types.Array) else types.int64, types.int64, kind
+        ), generate
+
+    return read, write
+
+
+get, put = _entry(types.int64)
+get_double, _ = _entry(types.float64)
+get_single, _ = _entry(types.float32)
+get_short, put_short = _entry(types.int32)
+get_flag, put_flag = _entry(types.int8)
+
+
+@intrinsic
+def lowest(typingctx: Any, word: Any) -> Any:
+    """Place of the lowest bit that is set in an int64; 64 if there is none."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], context.get_constant(types.boolean, False))
+
+    return types.int64(types.int64), generate
+
+
+@inlined
+def bit_of(at):
+    """The bit of a position in its word."""
+    return np.int64(1) << (at & 63)
+
+
+def address(array: NDArray[Any]) -> int:
+    """Where an array's first entry lies. Who uses it keeps the array."""
+    place: int = array.__array_interface__["data"][0]
+    return place

@@ -1,0 +1,131 @@
+"""What a flow leaves of a network: sets of nodes, and the flow of edges, changed so that it can be taken back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from attnflow.maxflow.desk import BASE_PAGES, BITS_NOW, LOGGED, PAGE, PAGED, PAGES, POOL
+from attnflow.maxflow.loops import bit_of, entry, get, get_double, get_short, inlined, lowest, put, put_short
+from attnflow.maxflow.net import (
+    AT,
+    BASE,
+    BY_QUERY,
+    CAPACITY,
+    COUNT,
+    GROUP_COUNT,
+    GROUPS,
+    IN,
+    IN_END,
+    KEY_WORDS,
+    KEYS,
+    NARROW,
+    SCALE,
+    WAYS,
+    WORD,
+    units_of,
+)
+
+
+@inlined
+def has(table, start, nodes, node):
+    """True if the set of nodes whose words begin at `start` holds the node."""
+    return (get(table, start + get(nodes, 8 * node + WORD)) >> (get(nodes, 8 * node + AT) & 63)) & 1 != 0
+
+
+@inlined
+def remove(table, start, nodes, node):
+    """Takes a node out of a set."""
+    word = start + get(nodes, 8 * node + WORD)
+    put(table, word, get(table, word) & ~bit_of(get(nodes, 8 * node + AT)))
+
+
+@inlined
+def flow_of(pages, pool, bits, by_query, k, edge, units):
+    """Flow of a block's edge that carries some: all it can where it has no room left, else as its page says."""
+    if (get(bits, by_query) >> (k & 63)) & 1 == 0:
+        return units
+    return get(pool, (np.int64(get_short(pages, edge >> PAGE)) << PAGE) + (edge & ((1 << PAGE) - 1)))
+
+
+@inlined
+def note(log, meta, bits, place):
+    """Writes a pair of words to the log, which must have place for it."""
+    i = get(meta, LOGGED)
+    put(meta, LOGGED, i + 1)
+    put(log, 4 * i, place)
+    put(log, 4 * i + 1, get(bits, place))
+    put(log, 4 * i + 2, get(bits, place + 1))
+
+
+@inlined
+def write(pages, pool, log, meta, edge, amount):
+    """Sets the flow of an edge that has room left, on a page of its own, which must have place."""
+    page = np.int64(get_short(pages, edge >> PAGE))
+    if page < get(meta, BASE_PAGES):  # the empty one, or one of the base
+        fresh = get(meta, PAGES)
+        put(meta, PAGES, fresh + 1)
+        for i in range(1 << PAGE):
+            put(pool, (fresh << PAGE) + i, get(pool, (page << PAGE) + i))
+        put_short(pages, edge >> PAGE, fresh)
+        i = get(meta, LOGGED)
+        put(meta, LOGGED, i + 1)
+        put(log, 4 * i, -1 - (edge >> PAGE))
+        put(log, 4 * i + 1, page)
+        page = fresh
+    put(pool, (page << PAGE) + (edge & ((1 << PAGE) - 1)), amount)
+
+
+@inlined
+def send(pages, pool, bits, log, meta, by_query, by_key, q, k, edge, room, amount):
+    """Adds to the flow of a block's edge with room for it."""
+    one, two = bit_of(k), bit_of(q)
+    note(log, meta, bits, by_query)
+    note(log, meta, bits, by_key)
+    if amount == room:
+        put(bits, by_query, get(bits, by_query) & ~one)
+        put(bits, by_key, get(bits, by_key) & ~two)
+    else:
+        before = np.int64(0)
+        if get(bits, by_query + 1) & one != 0:
+            before = get(
+                pool, (np.int64(get_short(pages, edge >> PAGE)) << PAGE) + (edge & ((1 << PAGE) - 1))
+            )
+        write(pages, pool, log, meta, edge, before + amount)
+    put(bits, by_query + 1, get(bits, by_query + 1) | one)
+    put(bits, by_key + 1, get(bits, by_key + 1) | two)
+
+
+@inlined
+def take_back(pages, pool, bits, log, meta, by_query, by_key, q, k, edge, flow, amount):
+    """Takes from the flow of a block's edge."""
+    one, two = bit_of(k), bit_of(q)
+    note(log, meta, bits, by_query)
+    note(log, meta, bits, by_key)
+    put(bits, by_query, get(bits, by_query) | one)
+    put(bits, by_key, get(bits, by_key) | two)
+    if amount == flow:
+        put(bits, by_query + 1, get(bits, by_query + 1) & ~one)
+        put(bits, by_key + 1, get(bits, by_key + 1) & ~two)
+    else:
+        write(pages, pool, log, meta, edge, flow - amount)
+
+
+@entry
+def flows(net, desk, flow):
+    """Fills `flow` with that of every edge of a block which has any, at its number."""
+    groups, ways = get(net, GROUPS), get(net, WAYS)
+    capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
+    bits, pages, pool = get(desk, BITS_NOW), get(desk, PAGED), get(desk, POOL)
+    for g in range(get(net, GROUP_COUNT)):
+        for way in range(get(groups, 8 * g + IN), get(groups, 8 * g + IN_END)):
+            row = 16 * way
+            for q in range(get(groups, 8 * g + COUNT)):
+                here = get(ways, row + BY_QUERY) + 2 * q * get(ways, row + KEY_WORDS)
+                for w in range(get(ways, row + KEY_WORDS)):
+                    left = get(bits, here + 2 * w + 1)
+                    while left != 0:
+                        k = (w << 6) + lowest(left)
+                        left &= left - 1
+                        edge = get(ways, row + BASE) + q * get(ways, row + KEYS) + k
+                        units = units_of(capacity, narrow, edge, scale)
+                        put(flow, edge, flow_of(pages, pool, bits, here + 2 * w, k, edge, units))

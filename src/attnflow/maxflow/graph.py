@@ -214,7 +214,7 @@ def _streams(
     """
     from attnflow.maxflow.net import AFTER, BEFORE, LAYER
 
-    along = np.zeros(len(nodes), dtype=np.int64)
+    capacity = np.zeros(len(nodes))
     streams = np.full(len(nodes), -1, dtype=np.int64)
     streamed = set()
     for b in sorted(range(len(network.edges)), key=lambda b: network.edges[b].capacity.ndim):
@@ -223,8 +223,9 @@ def _streams(
         if dense and edges.capacity.shape[0] != edges.capacity.shape[1]:
             continue
         count = len(edges.capacity)
-        tails = start[edges.source] + edges.tails.ravel()
-        heads = start[edges.target] + edges.heads.ravel()
+        tail = int(start[edges.source]) + int(edges.tails.flat[0] if count else 0)
+        head = int(start[edges.target]) + int(edges.heads.flat[0] if count else 0)
+        tails, heads = slice(tail, tail + count), slice(head, head + count)
         if (nodes[heads, BEFORE] >= 0).any() or (nodes[tails, AFTER] >= 0).any():
             if dense:
                 continue
@@ -234,10 +235,12 @@ def _streams(
             )
         if dense:
             streamed.add(b)
-        nodes[heads, BEFORE], nodes[tails, AFTER], nodes[heads, LAYER] = tails, heads, edges.layer
+        nodes[heads, BEFORE] = np.arange(tail, tail + count)
+        nodes[tails, AFTER] = np.arange(head, head + count)
+        nodes[heads, LAYER] = edges.layer
         streams[heads] = base[b] + np.arange(count) * (count + 1 if dense else 1)
-        along[heads] = to_units(edges.capacity.diagonal() if dense else edges.capacity, exponent)
-    return along, streams, streamed
+        capacity[heads] = edges.capacity.diagonal() if dense else edges.capacity
+    return to_units(capacity, exponent), streams, streamed
 
 
 def to_units(capacity: Floats, exponent: int) -> Ints:

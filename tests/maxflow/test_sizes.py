@@ -1,0 +1,112 @@
+"""Sets of nodes lie in words of 64 bits: sizes at and around whole words, in networks of every builder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import networks
+import oracles
+from attnflow import FlowNetwork
+from attnflow.maxflow import Solver, desk
+from attnflow.network import Block
+
+
+@pytest.mark.parametrize("kind", sorted(networks.KINDS))
+@pytest.mark.parametrize("n", [63, 64, 65, 130])
+def test_words_are_filled_to_the_last_bit(kind: str, n: int) -> None:
+    """Single players over a base and without, coalitions, kept flows and joining orders are routes to one v."""
+    rng = np.random.default_rng([n, len(kind)])
+    network = networks.KINDS[kind](rng, n, 2)
+    target = int(rng.integers(network.size))
+    game, cold = Solver(network, target), Solver(network, target)
+    cold._stack = False
+    cold._floors = cold._least_reached()
+    units, layers = game.singles()
+    expected, where = cold.singles()
+    assert units.tolist() == expected.tolist()
+    assert layers.tolist() == where.tolist()
+    last = game.players - 1
+    for j in {0, last // 2, last}:
+        assert game.value([j]) == units[j]
+        flow = network.max_flow([j], target=target)
+        assert flow.verify()
+        assert flow.units == units[j]
+        problem = oracles.arcs(network, target, [j])
+        assert flow.value == pytest.approx(oracles.by_ortools(problem), rel=1e-9, abs=1e-12)
+    order = rng.permutation(game.players)
+    gains = game.orders(order[None], game.grand())[0]
+    for joined in {1, game.players // 2, game.players}:
+        assert gains[order[:joined]].sum() == game.value(order[:joined].tolist())
+
+
+@pytest.mark.parametrize("sizes", [(64, 128), (65, 63), (1, 200)])
+def test_sequences_of_two_lengths(sizes: tuple[int, int]) -> None:
+    n, m = sizes
+    rng = np.random.default_rng(sizes)
+    E = networks.merged(networks.softmax(rng, 2, n, n))
+    D = networks.merged(networks.causal(networks.softmax(rng, 2, m, m)))
+    network = FlowNetwork.encoder_decoder(E, D, 0.5 * networks.softmax(rng, 2, m, n), cross_residual=0.5)
+    solver = Solver(network, m - 1)
+    units, _ = solver.singles()
+    for j in (0, n - 1, n, n + m - 1):
+        flow = network.max_flow([j], target=m - 1)
+        assert flow.verify()
+        assert flow.units == units[j]
+    grand = network.max_flow(target=m - 1)
+    problem = oracles.arcs(network, m - 1)
+    assert grand.verify()
+    assert grand.value == pytest.approx(oracles.by_ortools(problem), rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 63, 64, 65, 129])
+def test_masks_are_bits_and_back(n: int) -> None:
+    net = FlowNetwork.encoder(np.full((2, n, n), 1 / n))._graph.net
+    mask = np.random.default_rng(n).random(3 * n) < 0.5
+    assert desk.as_mask(net, desk.as_bits(net, mask)).tolist() == mask.tolist()
+
+
+def test_flow_through_a_players_own_node() -> None:
+    """What some players send passes through the inputs of others, whose edges are then not theirs alone."""
+    rng = np.random.default_rng(3)
+    plain = FlowNetwork.encoder_decoder(
+        rng.random((1, 3, 3)), rng.random((1, 3, 3)), rng.random((1, 3, 3)), cross_residual=0.5, causal=False
+    )
+    network = replace(plain, edges=(*plain.edges, Block(0, 2, rng.random((3, 3)), 1)))
+    assert [group.layer for group in network.groups][:3] == [0, 1, 0]
+    solver = Solver(network, 2)
+    assert solver._entered
+    values = solver.subsets(solver.grand())
+    for mask in range(1, 1 << solver.players):
+        chosen = [j for j in range(solver.players) if mask >> j & 1]
+        flow = network.max_flow(chosen, target=2)
+        assert flow.verify()
+        assert flow.units == values[mask]
+        problem = oracles.arcs(network, 2, chosen)
+        assert flow.value == pytest.approx(oracles.by_ortools(problem))
+    units, _ = solver.singles()
+    assert units.tolist() == [values[1 << j] for j in range(solver.players)]
+    order = np.array([rng.permutation(solver.players) for _ in range(20)])
+    for row, gains in zip(order, solver.orders(order, solver.grand())):
+        masks = np.cumsum(1 << row)
+        assert np.cumsum(gains[row]).tolist() == values[masks].tolist()
+
+
+def test_a_block_of_ones_beside_the_stream() -> None:
+    """Two blocks between the same groups: only one of them gives the streams."""
+    A = np.full((2, 2), 0.25)
+    plain = FlowNetwork.encoder(np.stack([A, A]))
+    twice = FlowNetwork(
+        groups=plain.groups,
+        edges=(*plain.edges, Block(0, 1, A, 1)),
+        players=plain.players,
+        layers=plain.layers,
+        architecture="encoder",
+        prefix="players",
+        row_stochastic=False,
+    )
+    problem = oracles.arcs(twice, 0)
+    assert twice.max_flow(target=0).value == pytest.approx(oracles.by_ortools(problem))
+    assert twice.max_flow([1], target=0).value == pytest.approx(0.5)

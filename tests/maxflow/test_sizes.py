@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +12,10 @@ import pytest
 import networks
 import oracles
 from attnflow import FlowNetwork
+from attnflow.errors import NetworkError, SolverError
 from attnflow.maxflow import Solver, desk
-from attnflow.network import Block
+from attnflow.maxflow.graph import INFINITE
+from attnflow.network import Block, Link
 
 
 @pytest.mark.parametrize("kind", sorted(networks.KINDS))
@@ -110,3 +114,79 @@ def test_a_block_of_ones_beside_the_stream() -> None:
     problem = oracles.arcs(twice, 0)
     assert twice.max_flow(target=0).value == pytest.approx(oracles.by_ortools(problem))
     assert twice.max_flow([1], target=0).value == pytest.approx(0.5)
+
+
+def test_copies_have_tables_of_their_own() -> None:
+    """A network that was solved holds addresses of its arrays: a copy's are its own."""
+    network = FlowNetwork.encoder(np.random.default_rng(0).random((3, 70, 70)))
+    expected = network.max_flow(target=3).units
+    for copied in (copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
+        assert copied._graph.net.table.tolist() != network._graph.net.table.tolist()
+        assert copied.max_flow(target=3).units == expected
+        assert copied.max_flow(target=4).verify()
+
+
+def test_what_comes_back_to_a_player_does_not_count() -> None:
+    plain = FlowNetwork.encoder(np.full((2, 2, 2), 0.25))
+    network = replace(plain, edges=(*plain.edges, Link(1, 0, np.array([1.0]), first=1, shift=-1)))
+    for j in (0, 1):
+        solver = Solver(network, 0)
+        problem = oracles.arcs(network, 0, [j])
+        units = solver.singles()[0][j]
+        assert units == solver.value([j]) == solver.singles_up_to(solver.grand())[j]
+        assert float(solver.graph.value(units)) == pytest.approx(oracles.by_ortools(problem))
+
+
+def test_streams_in_a_circle_end() -> None:
+    plain = FlowNetwork.encoder(np.full((2, 3, 3), 0.25))
+    network = replace(plain, edges=(*plain.edges, Link(2, 0, np.full(3, 0.5))))
+    solver = Solver(network, 1)
+    assert solver.singles()[0].tolist() == [solver.value([j]) for j in range(3)]
+    problem = oracles.arcs(network, 1)
+    assert float(solver.graph.value(solver.grand())) == pytest.approx(oracles.by_ortools(problem))
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"), [([(0, 1), (1, 2)], "belongs to two"), ([(0,), ()], "Player 1 has no position")]
+)
+def test_groups_that_are_no_players(groups: list[tuple[int, ...]], message: str) -> None:
+    network = FlowNetwork.encoder(np.full((2, 3, 3), 0.25))
+    with pytest.raises(NetworkError, match=message):
+        Solver(network, 0, groups=groups)
+
+
+def test_naming_a_player_twice_in_a_coalition_changes_nothing() -> None:
+    solver = Solver(FlowNetwork.encoder(np.full((2, 3, 3), 0.25)), 0)
+    assert solver.value([2, 0, 2, 0]) == solver.value([0, 2])
+
+
+def test_capacities_changed_under_a_solved_network_are_refused() -> None:
+    """Not an endless loop: edges that were there carry nothing."""
+    A = np.full((2, 3, 3), 0.25)
+    network = FlowNetwork.encoder(A)
+    network.max_flow(target=0)
+    for edges in network.edges:
+        edges.capacity.setflags(write=True)
+        edges.capacity[0] = 0
+    with pytest.raises(SolverError, match="Capacities were changed"):
+        Solver(network, 0).grand()
+
+
+def test_infinite_edges_leave_an_infinite_amount() -> None:
+    A = np.full((2, 3, 3), 0.5)
+    A[0, 1:, 0] = np.inf
+    out = Solver(FlowNetwork.encoder(A), 0).outgoing()
+    assert out[0] == INFINITE
+    assert 0 < out[1] < INFINITE
+
+
+def test_scratch_grows_in_what_is_too_small() -> None:
+    """Long ways need distances, not place for more edges."""
+    n = 400
+    window = 0.5 * np.eye(n) + 0.5 * np.eye(n, k=-1)
+    network = FlowNetwork.decoder(np.stack([window] * 2), prompt=2, prefix="closed")
+    solver = Solver(network, n - 1)
+    edges = solver._edges
+    assert solver.grand() > 0
+    assert solver._edges == edges
+    assert solver._distances > desk.DISTANCES * len(network.groups)

@@ -142,7 +142,7 @@ def test_every_way_to_close_occurs() -> None:
 def test_too_small_scratch_is_made_larger(monkeypatch: pytest.MonkeyPatch) -> None:
     net = FlowNetwork.encoder(softmax(np.random.default_rng(0), 6, 20, 0.5, False))
     expected = Solver(net, 0)
-    monkeypatch.setattr(solver.desk, "DISTANCES", 3)
+    monkeypatch.setattr(solver.desk, "DISTANCES", 0)
     game = Solver(net, 0)
     game._edges = 4
     assert game.singles()[0].tolist() == expected.singles()[0].tolist()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from attnflow.maxflow import games
+from attnflow.maxflow.graph import INFINITE
 from attnflow.maxflow.solver import Solver
 
 STAGE = "compiling the solver, once"
@@ -47,6 +48,7 @@ def compile_kernels(
         solver.grand,
         solver.singles,
         solver.outgoing,
+        lambda: solver.flow({0: INFINITE}),
     ]
     if barrier:
         from attnflow.barrier.central import centre

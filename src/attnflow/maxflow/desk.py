@@ -31,8 +31,8 @@ from attnflow.maxflow.net import (
 
 #: Edges in a page, as a power of two.
 PAGE = 3
-#: Distances of a search up to which there is place at first.
-DISTANCES = 64
+#: Distances of a search, for each group of nodes, up to which there is place at first.
+DISTANCES = 8
 
 # Columns of `state`: what a node has and has not sent on; what it is owed; flow of the stream edge into it; where it
 # goes on asking, beside the number of the search for which that holds.
@@ -52,8 +52,12 @@ MOST_PAGES, MOST_LOGGED, MOST_LEVELS = range(13, 16)
 # Entries of `Desk.table`.
 STATE, BASES, MARKS, SPANS, LEVELS, SOURCES, STACK, BITS_NOW, PAGED, POOL, LOG, META = range(12)
 
-#: Answer of a loop for which the scratch tables are too small.
-FULL = -2
+#: What must be free before the flow of an edge is changed, which takes one page and three entries at most.
+PAGES_LEFT, ENTRIES_LEFT = 2, 8
+
+#: Answers of a loop for which the scratch tables are too small, and of one that found an edge with room that has none:
+#: capacities were changed after they had been looked at.
+FULL, BROKEN = -2, -3
 
 
 class Desk(NamedTuple):
@@ -91,7 +95,7 @@ class Desk(NamedTuple):
     meta: Ints
 
 
-def make(net: Net, useful: NDArray[np.bool_], edges: int, distances: int = DISTANCES) -> Desk:
+def make(net: Net, useful: NDArray[np.bool_], edges: int, distances: int) -> Desk:
     """Allocates scratch tables, without a flow, for so many edges with flow.
 
     Nodes that are not useful, for they do not lead to the target, are never in play.

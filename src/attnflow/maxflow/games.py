@@ -26,7 +26,6 @@ from attnflow.maxflow.desk import (
     BASE_OWED,
     BASE_PAGES,
     BASES,
-    BITS_NOW,
     CHAIN,
     DEBT,
     DEEPEST,
@@ -38,10 +37,8 @@ from attnflow.maxflow.desk import (
     MARKS,
     META,
     OWED,
-    PAGED,
     PAGES,
     PLAYING,
-    POOL,
     SINK,
     SOURCES,
     STATE,
@@ -69,14 +66,12 @@ from attnflow.maxflow.net import (
     BEFORE,
     BITS,
     BY_KEY,
-    BY_QUERY,
     CAPACITY,
     FIRST,
     GROUP,
     GROUP_COUNT,
     GROUPS,
     IN,
-    KEY_WORDS,
     KEYS,
     NARROW,
     NODE_COUNT,
@@ -94,7 +89,7 @@ from attnflow.maxflow.net import (
     units_of,
 )
 from attnflow.maxflow.phases import augment, cut_of
-from attnflow.maxflow.residual import flow_of, has, remove
+from attnflow.maxflow.residual import has, remove, sent
 
 
 @inlined
@@ -192,7 +187,7 @@ def _pay(net, desk, count):
             if room == 0 or get(nodes, 8 * node + GROUP) >= deepest:
                 break
             node = get(nodes, 8 * node + AFTER)
-            if node < 0 or not has(marks, PLAYING * words, nodes, node):
+            if node < 0 or node == start or not has(marks, PLAYING * words, nodes, node):
                 break
             room = min(room, get(along, node) - get(state, 4 * node + CHAIN))
             if room <= 0:
@@ -224,7 +219,7 @@ def owe(net, desk, begin, low, high, grand, targets, demands):
         demands: what each can take.
 
     Returns:
-        True, or False if the scratch tables do not suffice.
+        0, FULL or BROKEN.
     """
     groups, nodes, ways = get(net, GROUPS), get(net, NODES), get(net, WAYS)
     capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
@@ -235,7 +230,6 @@ def owe(net, desk, begin, low, high, grand, targets, demands):
         get(desk, SOURCES),
         get(desk, BASES),
     )
-    bits, pages, pool = get(desk, BITS_NOW), get(desk, PAGED), get(desk, POOL)
     restore(net, desk, False)
     words = get(net, WORD_COUNT)
     sink, owed = get(meta, SINK), OWED * words
@@ -260,26 +254,13 @@ def owe(net, desk, begin, low, high, grand, targets, demands):
                 put(state, 4 * (first + k) + SUPPLY, share)
                 put(sources, count, first + k)
                 count += 1
-            if augment(net, desk, count, grand, get(meta, WIDE) != 0 and turn == 0) == FULL:
-                return False
+            found = augment(net, desk, count, grand, get(meta, WIDE) != 0 and turn == 0)
+            if found < 0:
+                return found
             for k in range(low, high + 1):
                 put(state, 4 * (first + k) + SUPPLY, 0)
-        row = 16 * get(groups, 8 * begin + OUT)
         for k in range(low, high + 1):
-            node = first + k
-            after = get(nodes, 8 * node + AFTER)
-            given = get(state, 4 * after + CHAIN) if after >= 0 else np.int64(0)
-            here = get(ways, row + BY_KEY) + 2 * k * get(ways, row + QUERY_WORDS) + 1
-            for w in range(get(ways, row + QUERY_WORDS)):
-                left = get(bits, here + 2 * w)
-                while left != 0:
-                    q = (w << 6) + lowest(left)
-                    left &= left - 1
-                    edge = get(ways, row + BASE) + q * get(ways, row + KEYS) + k
-                    by_query = get(ways, row + BY_QUERY) + 2 * (q * get(ways, row + KEY_WORDS) + (k >> 6))
-                    units = units_of(capacity, narrow, edge, scale)
-                    given += flow_of(pages, pool, bits, by_query, k, edge, units)
-            _owe(state, nodes, marks, owed, node, given)
+            _owe(state, nodes, marks, owed, first + k, sent(net, desk, first + k))
     put(meta, LOW_END, low)
     put(meta, HIGH_END, high)
     put(meta, BASE_LOGGED, get(meta, LOGGED))
@@ -289,7 +270,7 @@ def owe(net, desk, begin, low, high, grand, targets, demands):
         put(bases, 2 * node + 1, get(state, 4 * node + CHAIN))
     for w in range(words):
         put(marks, BASE_OWED * words + w, get(marks, owed + w))
-    return True
+    return 0
 
 
 @entry
@@ -326,7 +307,7 @@ def play_single(
             the flow is 0; -1 if flow and cut differ.
 
     Returns:
-        The number of players, or the place at which the scratch tables did not suffice.
+        The number of players, or the place at which the scratch tables did not suffice, or BROKEN.
     """
     groups, nodes, words = get(net, GROUPS), get(net, NODES), get(net, WORD_COUNT)
     marks, meta = get(desk, MARKS), get(desk, META)
@@ -334,12 +315,12 @@ def play_single(
         j = get(chosen, place)
         own = members[get(member_start, j) : get(member_start, j + 1)]
         restore(net, desk, True)
-        if get(meta, SINK) >= 0:  # his streams are himself
-            for i in range(own.size):
-                node = get(nodes, 8 * get(own, i) + AFTER)
-                while node >= 0:
-                    remove(marks, ALIVE * words, nodes, node)
-                    node = get(nodes, 8 * node + AFTER)
+        for i in range(own.size):  # what comes back to him does not count
+            node = get(own, i)
+            while node >= 0:
+                remove(marks, ALIVE * words, nodes, node)
+                # where streams are open, his are himself
+                node = get(nodes, 8 * node + AFTER) if get(meta, SINK) >= 0 else -1
         floor = get(floors, get(meta, LOW_END))
         for i in range(own.size):
             floor = min(floor, get(floors, get(nodes, 8 * get(own, i) + AT)))
@@ -354,8 +335,8 @@ def play_single(
         total += _pay(net, desk, count)
         put(meta, HINT, get(nodes, 8 * get(own, 0) + AT))
         more = augment(net, desk, count, limit - total, False)
-        if more == FULL:
-            return place
+        if more < 0:
+            return place if more == FULL else more
         total += more
         put(units, place, total)
         if by_layer.size > 0:
@@ -391,7 +372,7 @@ def play(net, desk, member_start, members, supplies, themselves, rounds, steps, 
         gains: `[steps]`, filled with what each step adds.
 
     Returns:
-        The number of rounds, or the round for which the scratch tables did not suffice.
+        The number of rounds, or the round for which the scratch tables did not suffice, or BROKEN.
     """
     nodes, words = get(net, NODES), get(net, WORD_COUNT)
     state, marks, meta, sources = get(desk, STATE), get(desk, MARKS), get(desk, META), get(desk, SOURCES)
@@ -415,8 +396,8 @@ def play(net, desk, member_start, members, supplies, themselves, rounds, steps, 
                     count, _ = _supply(net, desk, own, count)
                 put(meta, HINT, get(nodes, 8 * get(own, 0) + AT))
             more = augment(net, desk, count, limit - total, False)
-            if more == FULL:
-                return number
+            if more < 0:
+                return number if more == FULL else more
             for i in range(count):
                 put(state, 4 * get(sources, i) + SUPPLY, 0)
             put(gains, step, more)

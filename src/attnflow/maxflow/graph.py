@@ -123,7 +123,7 @@ def lower(network: FlowNetwork) -> Graph:
     """Lays a network out for compiled loops, at the largest power of two that cannot overflow.
 
     Raises:
-        NetworkError: two links enter or leave a group.
+        NetworkError: two links enter or leave a node.
     """
     from attnflow.maxflow.net import AFTER, AT, BEFORE, FURTHEST, GROUP, NEAREST, WORD, Net, mark
     from attnflow.network import Block
@@ -276,7 +276,7 @@ def _flat(matrices: Sequence[Floats]) -> Floats:
 def _either(capacity: Floats) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """`Net.capacity` and `Net.narrow` for capacities of either type: the other one is empty.
 
-    Both are read-only views, for compiled loops exist once for each kind of array.
+    Both are read-only views: nobody writes to a caller's array.
     """
     wide: NDArray[np.float64] = np.zeros(0)
     narrow: NDArray[np.float32] = np.zeros(0, dtype=np.float32)

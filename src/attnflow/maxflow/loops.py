@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numba import njit, types
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -66,13 +67,21 @@ def _entry(kind: Any) -> tuple[Any, Any]:
             start = builder.inttoptr(start, value.as_pointer())
         return builder.gep(start, [index], source_etype=value)
 
+    def fits(table: Any) -> Any:
+        """The table as the loops may take it: an address, or an array of this type without gaps."""
+        if not isinstance(table, types.Array):
+            return types.int64
+        if table.ndim != 1 or table.layout != "C" or table.dtype != kind:
+            raise TypingError(f"found {table}, expected its address or a contiguous array of {kind}")
+        return table
+
     @intrinsic
     def read(typingctx: Any, table: Any, index: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             where = place(context, builder, signature.args[0], args[0], args[1])
             return builder.load(where, typ=context.get_value_type(kind))
 
-        return kind(table if isinstance(table, types.Array) else types.int64, types.int64), generate
+        return kind(fits(table), types.int64), generate
 
     @intrinsic
     def write(typingctx: Any, table: Any, index: Any, entry: Any) -> Any:

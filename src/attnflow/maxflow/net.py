@@ -89,6 +89,10 @@ class Net(NamedTuple):
             found.table[NARROW] = 0
         return found
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy has arrays of its own, and their addresses."""
+        return Net.of, tuple(self[1:])
+
     @property
     def given(self) -> NDArray[Any]:
         """The capacities of block edges, of either type."""
@@ -245,4 +249,4 @@ def _leaving(net, total):
                 for k in range(keys):
                     if streamed == 0 or k != q:
                         units = units_of(capacity, narrow, edge + k, scale)
-                        put(total, first + k, min(INFINITE, get(total, first + k) + units))
+                        put(total, first + k, min(get(total, first + k), INFINITE - units) + units)

@@ -16,9 +16,11 @@ from attnflow.maxflow.desk import (
     ALIVE,
     ARC,
     BITS_NOW,
+    BROKEN,
     CHAIN,
     CLOCK,
     DEBT,
+    ENTRIES_LEFT,
     FULL,
     HINT,
     LEVELS,
@@ -33,6 +35,7 @@ from attnflow.maxflow.desk import (
     OWED,
     PAGED,
     PAGES,
+    PAGES_LEFT,
     POOL,
     SENDING,
     SINK,
@@ -274,7 +277,7 @@ def _pull(net, desk, top, limit, fine):
     pool, log, meta = get(desk, POOL), get(desk, LOG), get(desk, META)
     state, marks = get(desk, STATE), get(desk, MARKS)
     hint, open_, clock = get(meta, HINT), get(meta, OPEN) != 0, get(meta, CLOCK)
-    most_logged, most_pages = get(meta, MOST_LOGGED) - 8, get(meta, MOST_PAGES) - 2
+    most_logged, most_pages = get(meta, MOST_LOGGED) - ENTRIES_LEFT, get(meta, MOST_PAGES) - PAGES_LEFT
     total = np.int64(0)
     for place in range(words - 1, -1, -1):
         roots = get(levels, top * words + place) & get(marks, OWED * words + place)
@@ -505,7 +508,7 @@ def _pull(net, desk, top, limit, fine):
 
 @inner
 def augment(net, desk, count, limit, once):
-    """Sends what is left over phases, until none of it gets anywhere; returns what it sent, or FULL.
+    """Sends what is left over phases, until none of it gets anywhere; returns what it sent, FULL or BROKEN.
 
     Args:
         net, desk: the network and its scratch.
@@ -525,6 +528,8 @@ def augment(net, desk, count, limit, once):
         got = _pull(net, desk, level, limit - total, fine)
         if got == FULL:
             return FULL
+        if got == 0 and fine == EVERYTHING:
+            return BROKEN
         total += got
         fine = EVERYTHING
         if once:

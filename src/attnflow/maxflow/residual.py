@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from attnflow.maxflow.desk import BASE_PAGES, BITS_NOW, LOGGED, PAGE, PAGED, PAGES, POOL
+from attnflow.maxflow.desk import BASE_PAGES, BITS_NOW, CHAIN, LOGGED, PAGE, PAGED, PAGES, POOL, STATE
 from attnflow.maxflow.loops import bit_of, entry, get, get_double, get_short, inlined, lowest, put, put_short
 from attnflow.maxflow.net import (
+    AFTER,
     AT,
     BASE,
+    BY_KEY,
     BY_QUERY,
     CAPACITY,
     COUNT,
+    GROUP,
     GROUP_COUNT,
     GROUPS,
     IN,
@@ -19,6 +22,10 @@ from attnflow.maxflow.net import (
     KEY_WORDS,
     KEYS,
     NARROW,
+    NODES,
+    OUT,
+    OUT_END,
+    QUERY_WORDS,
     SCALE,
     WAYS,
     WORD,
@@ -129,3 +136,26 @@ def flows(net, desk, flow):
                         edge = get(ways, row + BASE) + q * get(ways, row + KEYS) + k
                         units = units_of(capacity, narrow, edge, scale)
                         put(flow, edge, flow_of(pages, pool, bits, here + 2 * w, k, edge, units))
+
+
+@entry
+def sent(net, desk, node):
+    """Returns what a node sends on over all edges that leave it."""
+    groups, nodes, ways = get(net, GROUPS), get(net, NODES), get(net, WAYS)
+    capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
+    bits, pages, pool = get(desk, BITS_NOW), get(desk, PAGED), get(desk, POOL)
+    g, k, after = get(nodes, 8 * node + GROUP), get(nodes, 8 * node + AT), get(nodes, 8 * node + AFTER)
+    total = get(get(desk, STATE), 4 * after + CHAIN) if after >= 0 else np.int64(0)
+    for way in range(get(groups, 8 * g + OUT), get(groups, 8 * g + OUT_END)):
+        row = 16 * way
+        here = get(ways, row + BY_KEY) + 2 * k * get(ways, row + QUERY_WORDS) + 1
+        for w in range(get(ways, row + QUERY_WORDS)):
+            left = get(bits, here + 2 * w)
+            while left != 0:
+                q = (w << 6) + lowest(left)
+                left &= left - 1
+                edge = get(ways, row + BASE) + q * get(ways, row + KEYS) + k
+                by_query = get(ways, row + BY_QUERY) + 2 * (q * get(ways, row + KEY_WORDS) + (k >> 6))
+                units = units_of(capacity, narrow, edge, scale)
+                total += flow_of(pages, pool, bits, by_query, k, edge, units)
+    return total

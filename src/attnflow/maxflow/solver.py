@@ -26,9 +26,9 @@ Ints = NDArray[np.int64]
 Progress = Callable[[str, int, int | None], None]
 
 #: Layer from which a base flow starts: so early that most of the way is shared, so late that a player's own
-#: stream can be spread before.
-BASE_LAYER = 4
-#: Positions from which on a first phase takes wide edges only, see phases.COARSE.
+#: stream can be spread before; and the same in large contexts.
+BASE_LAYER, BASE_LAYER_LARGE = 4, 3
+#: Positions from which on a context is large; a first phase then takes wide edges only, see phases.COARSE.
 LARGE = 1024
 
 #: One round of one step.
@@ -78,6 +78,7 @@ class Solver:
         if groups is None:
             groups = [(index,) for index in range(len(network.players))]
         nodes = [[_node(network, self.graph, index) for index in group] for group in groups]
+        _check_groups(nodes)
         self.players = len(nodes)
         sizes = [len(group) for group in nodes]
         self._member_start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
@@ -85,6 +86,7 @@ class Solver:
         self._refuse_unbounded(groups)
         self._useful = net.towards(self._net, self.targets, False)
         self._edges = 4 * self.graph.nodes + 1024
+        self._distances = max(3, desk.DISTANCES * len(network.groups))
         self._desks: dict[bool, SimpleQueue[Desk]] = {True: SimpleQueue(), False: SimpleQueue()}
         self._stack = self._one_stack()
         self._floors = self._least_reached()
@@ -100,7 +102,7 @@ class Solver:
 
     def value(self, coalition: Sequence[int], limit: int = INFINITE) -> int:
         """Returns v(S) in units, or `limit` if it is at least that."""
-        chosen = np.asarray(coalition, dtype=np.int64)
+        chosen = np.unique(np.asarray(coalition, dtype=np.int64))
         gains = np.zeros(1, dtype=np.int64)
         self._play(ONE, np.array([0, chosen.size]), chosen, gains, limit=limit)
         return int(gains[0])
@@ -219,12 +221,11 @@ class Solver:
         self._share(work, np.arange(len(order)), "orders", progress)
         return marginal
 
-    def flow(self, supply: dict[int, int], limit: int = INFINITE) -> tuple[int, Ints, NDArray[np.bool_]]:
+    def flow(self, supply: dict[int, int]) -> tuple[int, Ints, NDArray[np.bool_]]:
         """Finds one maximum flow and keeps it.
 
         Args:
             supply: what each player may send, in units; INFINITE for any amount.
-            limit: where to stop.
 
         Returns:
             The value, the flow on every edge, and the mask of nodes on the players' side of a minimum cut.
@@ -241,7 +242,7 @@ class Solver:
             seen[:] = ~desk.as_mask(self._net, desk.row(room, desk.UNSEEN)) | ~self._useful
 
         everyone = np.array([0, chosen.size])
-        self._play(ONE, everyone, chosen, gains, limit=limit, supplies=supplies, read=read)
+        self._play(ONE, everyone, chosen, gains, supplies=supplies, read=read)
         return int(gains[0]), flow, seen
 
     def outgoing(self) -> Ints:
@@ -261,15 +262,19 @@ class Solver:
         """Players that send something in one maximum flow, when players join in these steps."""
         chosen = np.concatenate(joining)
         steps = np.concatenate([[0], np.cumsum([part.size for part in joining])])
-        sent = np.zeros(self.graph.nodes, dtype=np.int64)
+        sending: list[int] = []
 
         def read(room: Desk) -> None:
-            tails, _ = self.graph.ends(self.network)
-            np.add.at(sent, tails, self._flow_in(room))
+            tables = self._net.table, room.table
+            sending.extend(
+                j
+                for j in range(self.players)
+                if any(residual.sent(*tables, node) for node in self._nodes_of(j))
+            )
 
         gains = np.zeros(len(joining), dtype=np.int64)
         self._play(np.array([0, len(joining)]), steps, chosen, gains, limit=grand, read=read)
-        return np.array([j for j in range(self.players) if sent[self._nodes_of(j)].any()], dtype=np.int64)
+        return np.array(sending, dtype=np.int64)
 
     def _play(
         self,
@@ -304,6 +309,7 @@ class Solver:
                 gains,
             )
             if first < count:
+                self._full(first)
                 room = self._larger(room)
         if read is not None:
             read(room)
@@ -343,6 +349,7 @@ class Solver:
                 np.zeros(0, dtype=np.int64) if cuts is None else cuts,
             )
             if first < chosen.size:
+                self._full(first)
                 room = self._larger(room)
         self._desks[True].put(room)
 
@@ -351,15 +358,20 @@ class Solver:
         try:
             return self._desks[alone].get_nowait()
         except Empty:
-            return self._desk(self._edges, desk.DISTANCES, alone)
+            return self._desk(alone)
 
     def _larger(self, room: Desk) -> Desk:
-        """Scratch for four times as many edges with flow and distances."""
-        self._edges = max(self._edges, 4 * (len(room.pool) >> desk.PAGE))
-        distances = min(4 * len(room.levels) // len(self._net.words), self.graph.nodes + 3)
-        return self._desk(self._edges, distances, room.meta[desk.ALONE] != 0)
+        """Scratch for four times as many edges with flow, or distances, whichever were too few."""
+        meta = room.meta
+        pages, entries = meta[desk.MOST_PAGES] - desk.PAGES_LEFT, meta[desk.MOST_LOGGED] - desk.ENTRIES_LEFT
+        if meta[desk.PAGES] > pages or meta[desk.LOGGED] > entries:
+            self._edges = max(self._edges, 4 * int(meta[desk.MOST_PAGES]))
+        else:
+            longest = min(4 * int(meta[desk.MOST_LEVELS]), self.graph.nodes + 3)
+            self._distances = max(self._distances, longest)
+        return self._desk(meta[desk.ALONE] != 0)
 
-    def _desk(self, edges: int, distances: int, alone: bool) -> Desk:
+    def _desk(self, alone: bool) -> Desk:
         """New scratch; for coalitions the targets are owed already what they can take."""
         useful = self._useful
         layers = len(self.network.edges)
@@ -368,22 +380,27 @@ class Solver:
             useful = useful.copy().reshape(layers + 1, -1)
             useful[1:, self.positions[0]] = False
             useful = useful.ravel()
-        room = desk.make(self._net, useful, edges, distances)
+        room = desk.make(self._net, useful, self._edges, self._distances)
         room.meta[[desk.ALONE, desk.OPEN]] = alone, opened
         if opened and alone:
             room.meta[desk.SINK] = self.positions[0]
         elif self._stack and alone:
-            room.meta[desk.DEEPEST] = min(BASE_LAYER, layers - 1) or layers
+            room.meta[desk.DEEPEST] = self._base_layer() or layers
             room.meta[desk.WIDE] = self.network.size >= LARGE
         if not alone:
             games.owe(self._net.table, room.table, 0, 0, 0, 0, self.targets, self.demands)
         return room
 
+    def _base_layer(self) -> int:
+        """Layer of a stack from which base flows start; 0 for none."""
+        wanted = BASE_LAYER_LARGE if self.network.size >= LARGE else BASE_LAYER
+        return min(wanted, len(self.network.edges) - 1)
+
     def _laid(self, room: Desk, grand: int, player: int) -> bool:
         """True if a base flow is laid for players like this one, if there is any; False if scratch is too small."""
         begin = low = high = 0
         if self._stack and self.network.own is None:
-            begin = min(BASE_LAYER, len(self.network.edges) - 1)
+            begin = self._base_layer()
             nodes = self._net.nodes.reshape(-1, 8)
             members = nodes[self._nodes_of(player), net.AT]
             low, high = int(members.min()), int(members.max())
@@ -394,9 +411,20 @@ class Solver:
                 high = max(high, int(most[net.FURTHEST]), low)
         if room.meta[desk.LOW_END] == low and room.meta[desk.HIGH_END] == high:
             return True
-        return bool(
-            games.owe(self._net.table, room.table, begin, low, high, grand, self.targets, self.demands)
-        )
+        found = games.owe(self._net.table, room.table, begin, low, high, grand, self.targets, self.demands)
+        return not self._full(found)
+
+    def _full(self, found: int) -> bool:
+        """True if a loop answered that its scratch was too small.
+
+        Raises:
+            SolverError: capacities are not what they were.
+        """
+        if found == desk.BROKEN:
+            raise SolverError(
+                "Capacities were changed after the network had been solved once: make a new network of the new ones."
+            )
+        return found == desk.FULL
 
     def _one_stack(self) -> bool:
         """True if the network is one stack of layers, and a target that fits where its streams are open."""
@@ -489,6 +517,16 @@ class Solver:
                 progress(stage, done, len(items))
 
         run_all(run, chunks, self.threads, finished)
+
+
+def _check_groups(groups: Sequence[Sequence[int]]) -> None:
+    """Refuses players without a position, and positions of two players."""
+    for number, group in enumerate(groups):
+        if not group:
+            raise NetworkError(f"Player {number} has no position: expected one at least.")
+    members = [node for group in groups for node in group]
+    if len(set(members)) != len(members):
+        raise NetworkError("A position belongs to two players, or to one twice: expected disjoint groups.")
 
 
 def _node(network: FlowNetwork, graph: Graph, index: int) -> int:

@@ -8,13 +8,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numba import njit
+from numba.core.errors import TypingError
 
 import networks
 import oracles
 from attnflow import FlowNetwork
 from attnflow.errors import NetworkError, SolverError
-from attnflow.maxflow import Solver, desk
+from attnflow.maxflow import Solver, desk, net
 from attnflow.maxflow.graph import INFINITE
+from attnflow.maxflow.loops import get, put
 from attnflow.network import Block, Link
 
 
@@ -67,9 +70,9 @@ def test_sequences_of_two_lengths(sizes: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("n", [1, 63, 64, 65, 129])
 def test_masks_are_bits_and_back(n: int) -> None:
-    net = FlowNetwork.encoder(np.full((2, n, n), 1 / n))._graph.net
+    lowered = FlowNetwork.encoder(np.full((2, n, n), 1 / n))._graph.net
     mask = np.random.default_rng(n).random(3 * n) < 0.5
-    assert desk.as_mask(net, desk.as_bits(net, mask)).tolist() == mask.tolist()
+    assert net.as_mask(lowered, net.as_bits(lowered, mask)).tolist() == mask.tolist()
 
 
 def test_flow_through_a_players_own_node() -> None:
@@ -190,3 +193,11 @@ def test_scratch_grows_in_what_is_too_small() -> None:
     assert solver.grand() > 0
     assert solver._edges == edges
     assert solver._distances > desk.DISTANCES * len(network.groups)
+
+
+@pytest.mark.parametrize("table", [np.zeros(4, dtype=np.int32), np.zeros(8, dtype=np.int64)[::2]])
+def test_tables_of_another_kind_are_refused(table: np.ndarray) -> None:
+    """By what reads and by what writes: an unchecked place in them would be another entry's."""
+    for loop in (lambda some: get(some, 0), lambda some: put(some, 0, 1)):
+        with pytest.raises(TypingError, match="contiguous array of int64"):
+            njit(loop)(table)

@@ -21,12 +21,11 @@ from attnflow.maxflow.loops import (
     put_short,
 )
 from attnflow.maxflow.net import (
-    AT,
     NODE_COUNT,
-    WORD,
     WORD_COUNT,
     Ints,
     Net,
+    as_bits,
 )
 
 #: Edges in a page, as a power of two.
@@ -106,7 +105,7 @@ def make(net: Net, useful: NDArray[np.bool_], edges: int, distances: int) -> Des
     meta = np.zeros(16, dtype=np.int64)
     meta[[PAGES, BASE_PAGES]] = 1
     meta[[HINT, SINK, LOW_END, HIGH_END]] = -1
-    meta[DEEPEST] = len(net.groups)
+    meta[DEEPEST] = len(net.groups) // 8
     meta[[MOST_PAGES, MOST_LOGGED, MOST_LEVELS]] = edges + 2, 3 * edges + 16, distances
     arrays: dict[str, NDArray[Any]] = {
         "state": np.zeros(4 * count, dtype=np.int64),
@@ -123,21 +122,6 @@ def make(net: Net, useful: NDArray[np.bool_], edges: int, distances: int) -> Des
         "meta": meta,
     }
     return Desk(table=np.array([address(array) for array in arrays.values()], dtype=np.int64), **arrays)
-
-
-def as_bits(net: Net, mask: NDArray[np.bool_]) -> Ints:
-    """A mask of nodes as words of bits."""
-    nodes = net.nodes.reshape(-1, 8)
-    found = np.zeros((len(net.words), 64), dtype=np.uint8)
-    found[nodes[:, WORD], nodes[:, AT] & 63] = mask
-    words: Ints = np.packbits(found, axis=1, bitorder="little").view("<i8").astype(np.int64).ravel()
-    return words
-
-
-def as_mask(net: Net, bits: Ints) -> NDArray[np.bool_]:
-    """Words of bits as a mask of nodes."""
-    nodes = net.nodes.reshape(-1, 8)
-    return (bits[nodes[:, WORD]] >> (nodes[:, AT] & 63) & 1).astype(bool)
 
 
 def row(desk: Desk, mark: int) -> Ints:

@@ -83,13 +83,15 @@ from attnflow.maxflow.net import (
     START,
     THERE,
     WAYS,
-    WORD,
     WORD_COUNT,
     WORDS,
+    add,
+    has,
+    remove,
     units_of,
 )
 from attnflow.maxflow.phases import augment, cut_of
-from attnflow.maxflow.residual import has, remove, sent
+from attnflow.maxflow.residual import sent
 
 
 @inlined
@@ -200,8 +202,7 @@ def _pay(net, desk, count):
 def _owe(state, nodes, marks, owed, node, amount):
     if amount > 0:
         put(state, 4 * node + DEBT, get(state, 4 * node + DEBT) + amount)
-        word = owed + get(nodes, 8 * node + WORD)
-        put(marks, word, get(marks, word) | bit_of(get(nodes, 8 * node + AT)))
+        add(marks, owed, nodes, node)
 
 
 @entry

@@ -89,9 +89,7 @@ def _entry(kind: Any) -> tuple[Any, Any]:
             builder.store(args[2], place(context, builder, signature.args[0], args[0], args[1]))
             return context.get_dummy_value()
 
-        return types.void(
-            table if isinstance(table, types.Array) else types.int64, types.int64, kind
-        ), generate
+        return types.void(fits(table), types.int64, kind), generate
 
     return read, write
 
@@ -100,7 +98,6 @@ get, put = _entry(types.int64)
 get_double, _ = _entry(types.float64)
 get_single, _ = _entry(types.float32)
 get_short, put_short = _entry(types.int32)
-get_flag, put_flag = _entry(types.int8)
 
 
 @intrinsic

@@ -20,13 +20,11 @@ from attnflow.maxflow.loops import (
     entry,
     get,
     get_double,
-    get_flag,
     get_single,
     highest,
     inlined,
     lowest,
     put,
-    put_flag,
 )
 
 Ints = NDArray[np.int64]
@@ -97,6 +95,41 @@ class Net(NamedTuple):
     def given(self) -> NDArray[Any]:
         """The capacities of block edges, of either type."""
         return self.narrow if self.narrow.size else self.capacity
+
+
+def as_bits(net: Net, mask: NDArray[np.bool_]) -> Ints:
+    """A mask of nodes as words of bits."""
+    nodes = net.nodes.reshape(-1, 8)
+    found = np.zeros((len(net.words), 64), dtype=np.uint8)
+    found[nodes[:, WORD], nodes[:, AT] & 63] = mask
+    words: Ints = np.packbits(found, axis=1, bitorder="little").view("<i8").astype(np.int64).ravel()
+    return words
+
+
+def as_mask(net: Net, bits: Ints) -> NDArray[np.bool_]:
+    """Words of bits as a mask of nodes."""
+    nodes = net.nodes.reshape(-1, 8)
+    return (bits[nodes[:, WORD]] >> (nodes[:, AT] & 63) & 1).astype(bool)
+
+
+@inlined
+def has(table, start, nodes, node):
+    """True if the set of nodes whose words begin at `start` holds the node."""
+    return (get(table, start + get(nodes, 8 * node + WORD)) >> (get(nodes, 8 * node + AT) & 63)) & 1 != 0
+
+
+@inlined
+def remove(table, start, nodes, node):
+    """Takes a node out of a set."""
+    word = start + get(nodes, 8 * node + WORD)
+    put(table, word, get(table, word) & ~bit_of(get(nodes, 8 * node + AT)))
+
+
+@inlined
+def add(table, start, nodes, node):
+    """Puts a node into a set."""
+    word = start + get(nodes, 8 * node + WORD)
+    put(table, word, get(table, word) | bit_of(get(nodes, 8 * node + AT)))
 
 
 @inlined
@@ -170,41 +203,28 @@ def mark(net):
 
 def towards(net: Net, targets: Ints, infinite: bool) -> NDArray[np.bool_]:
     """Returns the mask of nodes from which edges, or infinite edges, lead to one of `targets`."""
-    count = len(net.along)
-    seen = np.zeros(count, dtype=np.int8)
-    _towards(net.table, targets, infinite, seen, np.full(len(net.words), -1), np.empty(count, dtype=np.int64))
-    return seen.astype(bool)
+    unseen = np.full(len(net.words), -1)
+    _towards(net.table, targets, infinite, unseen, np.empty(len(net.along), dtype=np.int64))
+    return ~as_mask(net, unseen)
 
 
 @entry
-def _towards(net, targets, infinite, seen, unseen, queue):
-    groups, nodes, ways, bits, along = (
-        get(net, GROUPS),
-        get(net, NODES),
-        get(net, WAYS),
-        get(net, THERE),
-        get(net, ALONG),
-    )
+def _towards(net, targets, infinite, unseen, queue):
+    groups, nodes, ways, bits = get(net, GROUPS), get(net, NODES), get(net, WAYS), get(net, THERE)
     capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
-    least = INFINITE if infinite else 1
+    along, least = get(net, ALONG), INFINITE if infinite else 1
     head, tail = 0, 0
     for i in range(targets.size):
         put(queue, tail, get(targets, i))
+        remove(unseen, 0, nodes, get(targets, i))
         tail += 1
-    for i in range(tail):
-        node = 8 * get(queue, i)
-        put_flag(seen, get(queue, i), 1)
-        word = get(nodes, node + WORD)
-        put(unseen, word, get(unseen, word) & ~bit_of(get(nodes, node + AT)))
     while head < tail:
         node = get(queue, head)
         head += 1
         g, at = get(nodes, 8 * node + GROUP), get(nodes, 8 * node + AT)
         other = get(nodes, 8 * node + BEFORE)
-        if other >= 0 and get_flag(seen, other) == 0 and get(along, node) >= least:
-            word = get(nodes, 8 * other + WORD)
-            put(unseen, word, get(unseen, word) & ~bit_of(get(nodes, 8 * other + AT)))
-            put_flag(seen, other, 1)
+        if other >= 0 and has(unseen, 0, nodes, other) and get(along, node) >= least:
+            remove(unseen, 0, nodes, other)
             put(queue, tail, other)
             tail += 1
         for way in range(get(groups, 8 * g + IN), get(groups, 8 * g + IN_END)):
@@ -212,15 +232,13 @@ def _towards(net, targets, infinite, seen, unseen, queue):
             edge = get(ways, row + BASE) + at * get(ways, row + KEYS)
             here = get(ways, row + BY_QUERY) + 2 * at * get(ways, row + KEY_WORDS)
             for w in range(get(ways, row + KEY_WORDS)):
-                word = get(ways, row + BITS) + w
-                new = get(bits, here + 2 * w) & get(unseen, word)
+                new = get(bits, here + 2 * w) & get(unseen, get(ways, row + BITS) + w)
                 while new != 0:
                     k = (w << 6) + lowest(new)
                     new &= new - 1
                     if not infinite or units_of(capacity, narrow, edge + k, scale) == INFINITE:
                         other = get(ways, row + FIRST) + k
-                        put(unseen, word, get(unseen, word) & ~bit_of(k))
-                        put_flag(seen, other, 1)
+                        remove(unseen, 0, nodes, other)
                         put(queue, tail, other)
                         tail += 1
 

@@ -88,9 +88,12 @@ from attnflow.maxflow.net import (
     WORD,
     WORD_COUNT,
     WORDS,
+    add,
+    has,
+    remove,
     units_of,
 )
-from attnflow.maxflow.residual import flow_of, has, remove, send, take_back
+from attnflow.maxflow.residual import flow_of, send, take_back
 
 #: A node asks no edge for less than 2^-COARSE of what it wants in a first phase of large contexts, where a flow
 #: that is gathered from very many tiny weights uses a hundred edges where one would do; EVERYTHING: it asks all.
@@ -556,9 +559,8 @@ def cut_of(net, desk, members, targets, demands, by_layer):
     for i in range(members.size):
         node = get(members, i)
         while node >= 0:
-            at, word = get(nodes, 8 * node + AT), seen + get(nodes, 8 * node + WORD)
-            put(marks, word, get(marks, word) | bit_of(at))
-            node = get(nodes, 8 * node + AFTER) if sink >= 0 and at != sink else -1
+            add(marks, seen, nodes, node)
+            node = get(nodes, 8 * node + AFTER) if sink >= 0 and get(nodes, 8 * node + AT) != sink else -1
     for place in range(words):
         left = get(marks, seen + place)
         while left != 0:

@@ -1,4 +1,4 @@
-"""What a flow leaves of a network: sets of nodes, and the flow of edges, changed so that it can be taken back."""
+"""The flow of edges, changed so that it can be taken back."""
 
 from __future__ import annotations
 
@@ -28,22 +28,14 @@ from attnflow.maxflow.net import (
     QUERY_WORDS,
     SCALE,
     WAYS,
-    WORD,
     units_of,
 )
 
 
 @inlined
-def has(table, start, nodes, node):
-    """True if the set of nodes whose words begin at `start` holds the node."""
-    return (get(table, start + get(nodes, 8 * node + WORD)) >> (get(nodes, 8 * node + AT) & 63)) & 1 != 0
-
-
-@inlined
-def remove(table, start, nodes, node):
-    """Takes a node out of a set."""
-    word = start + get(nodes, 8 * node + WORD)
-    put(table, word, get(table, word) & ~bit_of(get(nodes, 8 * node + AT)))
+def on_page(pages, pool, edge):
+    """What an edge's page says that it carries."""
+    return get(pool, (np.int64(get_short(pages, edge >> PAGE)) << PAGE) + (edge & ((1 << PAGE) - 1)))
 
 
 @inlined
@@ -51,7 +43,7 @@ def flow_of(pages, pool, bits, by_query, k, edge, units):
     """Flow of a block's edge that carries some: all it can where it has no room left, else as its page says."""
     if (get(bits, by_query) >> (k & 63)) & 1 == 0:
         return units
-    return get(pool, (np.int64(get_short(pages, edge >> PAGE)) << PAGE) + (edge & ((1 << PAGE) - 1)))
+    return on_page(pages, pool, edge)
 
 
 @inlined
@@ -94,9 +86,7 @@ def send(pages, pool, bits, log, meta, by_query, by_key, q, k, edge, room, amoun
     else:
         before = np.int64(0)
         if get(bits, by_query + 1) & one != 0:
-            before = get(
-                pool, (np.int64(get_short(pages, edge >> PAGE)) << PAGE) + (edge & ((1 << PAGE) - 1))
-            )
+            before = on_page(pages, pool, edge)
         write(pages, pool, log, meta, edge, before + amount)
     put(bits, by_query + 1, get(bits, by_query + 1) | one)
     put(bits, by_key + 1, get(bits, by_key + 1) | two)

@@ -239,7 +239,7 @@ class Solver:
 
         def read(room: Desk) -> None:
             flow[:] = self._flow_in(room)
-            seen[:] = ~desk.as_mask(self._net, desk.row(room, desk.UNSEEN)) | ~self._useful
+            seen[:] = ~net.as_mask(self._net, desk.row(room, desk.UNSEEN)) | ~self._useful
 
         everyone = np.array([0, chosen.size])
         self._play(ONE, everyone, chosen, gains, supplies=supplies, read=read)
@@ -309,7 +309,7 @@ class Solver:
                 gains,
             )
             if first < count:
-                self._full(first)
+                _check_answer(first)
                 room = self._larger(room)
         if read is not None:
             read(room)
@@ -349,7 +349,7 @@ class Solver:
                 np.zeros(0, dtype=np.int64) if cuts is None else cuts,
             )
             if first < chosen.size:
-                self._full(first)
+                _check_answer(first)
                 room = self._larger(room)
         self._desks[True].put(room)
 
@@ -381,9 +381,9 @@ class Solver:
             useful[1:, self.positions[0]] = False
             useful = useful.ravel()
         room = desk.make(self._net, useful, self._edges, self._distances)
-        room.meta[[desk.ALONE, desk.OPEN]] = alone, opened
+        room.meta[desk.ALONE] = alone
         if opened and alone:
-            room.meta[desk.SINK] = self.positions[0]
+            room.meta[[desk.OPEN, desk.SINK]] = 1, self.positions[0]
         elif self._stack and alone:
             room.meta[desk.DEEPEST] = self._base_layer() or layers
             room.meta[desk.WIDE] = self.network.size >= LARGE
@@ -412,19 +412,8 @@ class Solver:
         if room.meta[desk.LOW_END] == low and room.meta[desk.HIGH_END] == high:
             return True
         found = games.owe(self._net.table, room.table, begin, low, high, grand, self.targets, self.demands)
-        return not self._full(found)
-
-    def _full(self, found: int) -> bool:
-        """True if a loop answered that its scratch was too small.
-
-        Raises:
-            SolverError: capacities are not what they were.
-        """
-        if found == desk.BROKEN:
-            raise SolverError(
-                "Capacities were changed after the network had been solved once: make a new network of the new ones."
-            )
-        return found == desk.FULL
+        _check_answer(found)
+        return bool(found != desk.FULL)
 
     def _one_stack(self) -> bool:
         """True if the network is one stack of layers, and a target that fits where its streams are open."""
@@ -517,6 +506,14 @@ class Solver:
                 progress(stage, done, len(items))
 
         run_all(run, chunks, self.threads, finished)
+
+
+def _check_answer(found: int) -> None:
+    """Refuses what a loop answers when capacities are not what they were."""
+    if found == desk.BROKEN:
+        raise SolverError(
+            "Capacities were changed after the network had been solved once: make a new network of the new ones."
+        )
 
 
 def _check_groups(groups: Sequence[Sequence[int]]) -> None:

@@ -26,19 +26,27 @@ from attnflow.maxflow.desk import (
     BASE_OWED,
     BASE_PAGES,
     BASES,
+    BITS_NOW,
     CHAIN,
     DEBT,
     DEEPEST,
+    ENTRIES_LEFT,
     FULL,
     HIGH_END,
     HINT,
+    LOG,
     LOGGED,
     LOW_END,
     MARKS,
     META,
+    MOST_LOGGED,
+    MOST_PAGES,
     OWED,
+    PAGED,
     PAGES,
+    PAGES_LEFT,
     PLAYING,
+    POOL,
     SINK,
     SOURCES,
     STATE,
@@ -66,12 +74,14 @@ from attnflow.maxflow.net import (
     BEFORE,
     BITS,
     BY_KEY,
+    BY_QUERY,
     CAPACITY,
     FIRST,
     GROUP,
     GROUP_COUNT,
     GROUPS,
     IN,
+    KEY_WORDS,
     KEYS,
     NARROW,
     NODE_COUNT,
@@ -91,7 +101,10 @@ from attnflow.maxflow.net import (
     units_of,
 )
 from attnflow.maxflow.phases import augment, cut_of
-from attnflow.maxflow.residual import sent
+from attnflow.maxflow.residual import flow_of, send, send_on_column, send_on_row
+
+#: Who has less than 2^-FAR of what is left does not spread it farther than one edge.
+FAR = 3
 
 
 @inlined
@@ -158,43 +171,186 @@ def _supply(net, desk, members, count):
     return count, direct
 
 
+@inlined
+def _room_along(nodes, along, state, start, end, most):
+    """How much more the streams from one node to a later one of its position can carry."""
+    room = most
+    while end != start:
+        room = min(room, get(along, end) - get(state, 4 * end + CHAIN))
+        end = get(nodes, 8 * end + BEFORE)
+    return room
+
+
+@inlined
+def _carry(nodes, state, start, end, amount):
+    """Adds to the flow of the streams from one node to a later one of its position."""
+    while end != start:
+        put(state, 4 * end + CHAIN, get(state, 4 * end + CHAIN) + amount)
+        end = get(nodes, 8 * end + BEFORE)
+
+
+@inlined
+def _along(net, desk, start, most):
+    """Sends up to so much from a node along its stream to what is owed there, nearest first; returns what it sent."""
+    nodes, along, words = get(net, NODES), get(net, ALONG), get(net, WORD_COUNT)
+    state, marks, deepest = get(desk, STATE), get(desk, MARKS), get(get(desk, META), DEEPEST)
+    node, room, total = start, most, np.int64(0)
+    while True:
+        owed = get(state, 4 * node + DEBT)
+        if owed > 0:
+            amount = min(owed, room)
+            if owed < INFINITE:
+                put(state, 4 * node + DEBT, owed - amount)
+                if owed == amount:
+                    remove(marks, OWED * words, nodes, node)
+            _carry(nodes, state, start, node, amount)
+            room -= amount
+            total += amount
+        if room == 0 or get(nodes, 8 * node + GROUP) >= deepest:
+            break
+        node = get(nodes, 8 * node + AFTER)
+        if node < 0 or node == start or not has(marks, PLAYING * words, nodes, node):
+            break
+        room = min(room, get(along, node) - get(state, 4 * node + CHAIN))
+        if room <= 0:
+            break
+    return total
+
+
 @inner
 def _pay(net, desk, count):
-    """Sends what each node has along its stream to what is owed there, nearest first; returns what it sent."""
-    nodes, along, words = get(net, NODES), get(net, ALONG), get(net, WORD_COUNT)
-    state, marks, sources = get(desk, STATE), get(desk, MARKS), get(desk, SOURCES)
-    deepest = get(get(desk, META), DEEPEST)
+    """Sends what each node has along its stream to what is owed there; returns what it sent."""
+    state, sources = get(desk, STATE), get(desk, SOURCES)
     total = np.int64(0)
     for i in range(count - 1, -1, -1):
-        start = get(sources, i)
-        node = start
-        left = get(state, 4 * start + SUPPLY)
-        room = left
-        while True:
-            owed = get(state, 4 * node + DEBT)
-            if owed > 0:
-                amount = min(owed, room)
-                if owed < INFINITE:
-                    put(state, 4 * node + DEBT, owed - amount)
-                    if owed == amount:
-                        remove(marks, OWED * words, nodes, node)
-                back = node
-                while back != start:
-                    put(state, 4 * back + CHAIN, get(state, 4 * back + CHAIN) + amount)
-                    back = get(nodes, 8 * back + BEFORE)
-                if left < INFINITE:
-                    left -= amount
-                room -= amount
+        node = get(sources, i)
+        have = get(state, 4 * node + SUPPLY)
+        sent_on = _along(net, desk, node, have)
+        if have < INFINITE:
+            put(state, 4 * node + SUPPLY, have - sent_on)
+        total += sent_on
+    return total
+
+
+@inner
+def _spread(net, desk, node, have):
+    """Sends what a node has over edges that leave its stream, and along the streams that these enter.
+
+    Late edges go first, for few debts can be paid over them.
+
+    Args:
+        net, desk: the network, one stack of layers, and its scratch.
+        node: the node.
+        have: how much it has.
+
+    Returns:
+        What it sent, or FULL.
+    """
+    groups, nodes, ways, along = get(net, GROUPS), get(net, NODES), get(net, WAYS), get(net, ALONG)
+    capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
+    state, marks, meta, words = get(desk, STATE), get(desk, MARKS), get(desk, META), get(net, WORD_COUNT)
+    bits, pages, pool, log = get(desk, BITS_NOW), get(desk, PAGED), get(desk, POOL), get(desk, LOG)
+    most_logged, most_pages = get(meta, MOST_LOGGED) - ENTRIES_LEFT, get(meta, MOST_PAGES) - PAGES_LEFT
+    early, i = get(nodes, 8 * node + GROUP), get(nodes, 8 * node + AT)
+    last = min(get(meta, DEEPEST), get(net, GROUP_COUNT) - 1)
+    total = np.int64(0)
+    for g in range(last, early, -1):
+        row = 16 * get(groups, 8 * g + IN)
+        own, first = get(ways, row + FIRST) + i, get(groups, 8 * g + START)
+        room = _room_along(nodes, along, state, node, own, have - total)
+        before = room
+        for w in range(get(ways, row + QUERY_WORDS)):
+            by_key = get(ways, row + BY_KEY) + 2 * (i * get(ways, row + QUERY_WORDS) + w)
+            left, sending, filled = np.int64(0), np.int64(0), np.int64(0)
+            for h in range(g, last + 1):
+                left |= get(marks, OWED * words + get(groups, 8 * h + WORDS) + w)
+            left &= get(bits, by_key) & get(marks, ALIVE * words + get(groups, 8 * g + WORDS) + w)
+            while left != 0 and room > 0:
+                q = (w << 6) + lowest(left)
+                left &= left - 1
+                edge = get(ways, row + BASE) + q * get(ways, row + KEYS) + i
+                by_query = get(ways, row + BY_QUERY) + 2 * (q * get(ways, row + KEY_WORDS) + (i >> 6))
+                units = units_of(capacity, narrow, edge, scale)
+                if get(bits, by_query + 1) & bit_of(i) != 0:
+                    units -= flow_of(pages, pool, bits, by_query, i, edge, units)
+                amount = _along(net, desk, first + q, min(room, units))
+                if amount > 0:
+                    if get(meta, LOGGED) > most_logged or get(meta, PAGES) > most_pages:
+                        return FULL
+                    send_on_row(pages, pool, bits, log, meta, by_query, i, edge, units, amount)
+                    sending |= bit_of(q)
+                    if amount == units:
+                        filled |= bit_of(q)
+                    room -= amount
+            if sending != 0:
+                send_on_column(bits, log, meta, by_key, sending, filled)
+        _carry(nodes, state, node, own, before - room)
+        total += before - room
+        if total == have:
+            break
+    return total
+
+
+@inner
+def _spread_far(net, desk, node, have):
+    """As `_spread`, over the edges that leave the streams which these edges enter."""
+    groups, nodes, ways, along = get(net, GROUPS), get(net, NODES), get(net, WAYS), get(net, ALONG)
+    capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
+    state, marks, meta, words = get(desk, STATE), get(desk, MARKS), get(desk, META), get(net, WORD_COUNT)
+    bits, pages, pool, log = get(desk, BITS_NOW), get(desk, PAGED), get(desk, POOL), get(desk, LOG)
+    early, i = get(nodes, 8 * node + GROUP), get(nodes, 8 * node + AT)
+    last = min(get(meta, DEEPEST), get(net, GROUP_COUNT) - 1)
+    total = np.int64(0)
+    for g in range(last - 1, early, -1):
+        row = 16 * get(groups, 8 * g + IN)
+        own = get(ways, row + FIRST) + i
+        room = _room_along(nodes, along, state, node, own, have - total)
+        before = room
+        for w in range(get(ways, row + QUERY_WORDS)):
+            by_key = get(ways, row + BY_KEY) + 2 * (i * get(ways, row + QUERY_WORDS) + w)
+            left = get(bits, by_key) & get(marks, ALIVE * words + get(groups, 8 * g + WORDS) + w)
+            while left != 0 and room > 0:
+                q = (w << 6) + lowest(left)
+                left &= left - 1
+                edge = get(ways, row + BASE) + q * get(ways, row + KEYS) + i
+                by_query = get(ways, row + BY_QUERY) + 2 * (q * get(ways, row + KEY_WORDS) + (i >> 6))
+                units = units_of(capacity, narrow, edge, scale)
+                if get(bits, by_query + 1) & bit_of(i) != 0:
+                    units -= flow_of(pages, pool, bits, by_query, i, edge, units)
+                amount = _spread(net, desk, get(groups, 8 * g + START) + q, min(room, units))
+                if amount == FULL:
+                    return FULL
+                if amount > 0:
+                    send(pages, pool, bits, log, meta, by_query, by_key, q, i, edge, units, amount)
+                    room -= amount
+        _carry(nodes, state, node, own, before - room)
+        total += before - room
+        if total == have:
+            break
+    return total
+
+
+@inner
+def _spread_all(net, desk, count):
+    """Spreads what sources have, and then farther what much of the rest lies at; returns what it sent, or FULL."""
+    state, meta, sources = get(desk, STATE), get(desk, META), get(desk, SOURCES)
+    total, least = np.int64(0), np.int64(0)
+    for far in range(2):
+        for place in range(count):
+            # a player's own stream first; where streams are open, those with the fewest ways first
+            node = get(sources, count - 1 - place if get(meta, SINK) >= 0 else place)
+            have = get(state, 4 * node + SUPPLY)
+            if have > least:
+                amount = _spread_far(net, desk, node, have) if far == 1 else _spread(net, desk, node, have)
+                if amount == FULL:
+                    return FULL
                 total += amount
-            if room == 0 or get(nodes, 8 * node + GROUP) >= deepest:
-                break
-            node = get(nodes, 8 * node + AFTER)
-            if node < 0 or node == start or not has(marks, PLAYING * words, nodes, node):
-                break
-            room = min(room, get(along, node) - get(state, 4 * node + CHAIN))
-            if room <= 0:
-                break
-        put(state, 4 * start + SUPPLY, left)
+                if have < INFINITE:
+                    put(state, 4 * node + SUPPLY, have - amount)
+        left = np.int64(0)
+        for place in range(count):
+            left += min(get(state, 4 * get(sources, place) + SUPPLY), INFINITE - left)
+        least = left >> FAR
     return total
 
 
@@ -247,21 +403,26 @@ def owe(net, desk, begin, low, high, grand, targets, demands):
             _owe(state, nodes, marks, owed, get(targets, i), get(demands, i))
     put(meta, HINT, -1)
     if begin > 0:
-        first = get(groups, 8 * begin + START)
-        for turn in range(2):
+        laid = np.int64(0)
+        for turn in range(begin + 1):
+            start = get(groups, 8 * (begin - turn if turn < begin else begin) + START)
+            share = (grand - laid) // (high - low + 1) if turn < begin else 2 * grand
             count = np.int64(0)
             for k in range(low, high + 1):
-                share = grand // (high - low + 1) if turn == 0 else INFINITE
-                put(state, 4 * (first + k) + SUPPLY, share)
-                put(sources, count, first + k)
+                put(state, 4 * (start + k) + SUPPLY, share)
+                put(sources, count, start + k)
                 count += 1
-            found = augment(net, desk, count, grand, get(meta, WIDE) != 0 and turn == 0)
+            found = augment(net, desk, count, grand - laid, get(meta, WIDE) != 0 and turn == 0)
             if found < 0:
                 return found
+            laid += found
             for k in range(low, high + 1):
-                put(state, 4 * (first + k) + SUPPLY, 0)
-        for k in range(low, high + 1):
-            _owe(state, nodes, marks, owed, first + k, sent(net, desk, first + k))
+                gave = share - get(state, 4 * (start + k) + SUPPLY)
+                put(bases, 2 * (start + k), get(bases, 2 * (start + k)) + gave)
+                put(state, 4 * (start + k) + SUPPLY, 0)
+        for g in range(1, begin + 1):
+            for node in range(get(groups, 8 * g + START) + low, get(groups, 8 * g + START) + high + 1):
+                _owe(state, nodes, marks, owed, node, get(bases, 2 * node))
     put(meta, LOW_END, low)
     put(meta, HIGH_END, high)
     put(meta, BASE_LOGGED, get(meta, LOGGED))
@@ -334,6 +495,11 @@ def play_single(
                 put(marks, word, get(marks, word) & ~(bit_of(floor) - 1))
         count, total = _supply(net, desk, own, np.int64(0))
         total += _pay(net, desk, count)
+        if get(meta, SINK) >= 0 or get(meta, HIGH_END) > 0:
+            sent_on = _spread_all(net, desk, count)
+            if sent_on == FULL:
+                return place
+            total += sent_on
         put(meta, HINT, get(nodes, 8 * get(own, 0) + AT))
         more = augment(net, desk, count, limit - total, False)
         if more < 0:

@@ -75,21 +75,33 @@ def write(pages, pool, log, meta, edge, amount):
 
 
 @inlined
-def send(pages, pool, bits, log, meta, by_query, by_key, q, k, edge, room, amount):
-    """Adds to the flow of a block's edge with room for it."""
-    one, two = bit_of(k), bit_of(q)
+def send_on_row(pages, pool, bits, log, meta, by_query, k, edge, room, amount):
+    """The half of `send` that the query's row is told; the key's row is told by `send_on_column`."""
+    one = bit_of(k)
     note(log, meta, bits, by_query)
-    note(log, meta, bits, by_key)
     if amount == room:
         put(bits, by_query, get(bits, by_query) & ~one)
-        put(bits, by_key, get(bits, by_key) & ~two)
     else:
         before = np.int64(0)
         if get(bits, by_query + 1) & one != 0:
             before = on_page(pages, pool, edge)
         write(pages, pool, log, meta, edge, before + amount)
     put(bits, by_query + 1, get(bits, by_query + 1) | one)
-    put(bits, by_key + 1, get(bits, by_key + 1) | two)
+
+
+@inlined
+def send_on_column(bits, log, meta, by_key, sending, filled):
+    """Tells the key's row which queries get flow from it, and which of these edges have no room left."""
+    note(log, meta, bits, by_key)
+    put(bits, by_key, get(bits, by_key) & ~filled)
+    put(bits, by_key + 1, get(bits, by_key + 1) | sending)
+
+
+@inlined
+def send(pages, pool, bits, log, meta, by_query, by_key, q, k, edge, room, amount):
+    """Adds to the flow of a block's edge with room for it."""
+    send_on_row(pages, pool, bits, log, meta, by_query, k, edge, room, amount)
+    send_on_column(bits, log, meta, by_key, bit_of(q), bit_of(q) if amount == room else np.int64(0))
 
 
 @inlined

@@ -108,70 +108,6 @@ FAR = 3
 
 
 @inlined
-def _bring(state, sources, count, node, units):
-    """Gives a node something to send; returns how many sources there are."""
-    have = get(state, 4 * node + SUPPLY)
-    if have == 0:
-        put(sources, count, node)
-        count += 1
-    put(state, 4 * node + SUPPLY, have + min(units, INFINITE - have))
-    return count
-
-
-@inner
-def _supply(net, desk, members, count):
-    """Gives nodes what the edges of a player can bring them.
-
-    Args:
-        net, desk: the network and its scratch.
-        members: the player's nodes.
-        count: number of `sources` there are already.
-
-    Returns:
-        How many sources there are, and what goes straight to the sink.
-    """
-    groups, nodes, ways, along = get(net, GROUPS), get(net, NODES), get(net, WAYS), get(net, ALONG)
-    capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
-    state, marks, sources = get(desk, STATE), get(desk, MARKS), get(desk, SOURCES)
-    alive, there = ALIVE * get(net, WORD_COUNT), get(net, THERE)
-    sink = get(get(desk, META), SINK)  # if there is one, a player's whole streams are the player
-    direct = np.int64(0)
-    for i in range(members.size):
-        node = get(members, i)
-        while node >= 0:
-            g, at, after = (
-                get(nodes, 8 * node + GROUP),
-                get(nodes, 8 * node + AT),
-                get(nodes, 8 * node + AFTER),
-            )
-            if after >= 0 and (sink < 0 or at == sink):
-                units = get(along, after)
-                if sink >= 0:
-                    direct += units
-                elif units > 0 and has(marks, alive, nodes, after):
-                    count = _bring(state, sources, count, after, units)
-            for way in range(get(groups, 8 * g + OUT), get(groups, 8 * g + OUT_END)):
-                row = 16 * way
-                here = get(ways, row + BY_KEY) + 2 * at * get(ways, row + QUERY_WORDS)
-                start, keys = get(ways, row + BASE) + at, get(ways, row + KEYS)
-                for w in range(get(ways, row + QUERY_WORDS)):
-                    wanted = get(marks, alive + get(ways, row + BITS) + w)
-                    if sink >> 6 == w:
-                        wanted |= bit_of(sink)
-                    left = get(there, here + 2 * w) & wanted
-                    while left != 0:
-                        q = (w << 6) + lowest(left)
-                        left &= left - 1
-                        units = units_of(capacity, narrow, start + q * keys, scale)
-                        if q == sink:
-                            direct += units
-                        else:
-                            count = _bring(state, sources, count, get(ways, row + FIRST) + q, units)
-            node = after if sink >= 0 and at != sink else -1
-    return count, direct
-
-
-@inlined
 def _room_along(nodes, along, state, start, end, most):
     """How much more the streams from one node to a later one of its position can carry."""
     room = most
@@ -189,7 +125,7 @@ def _carry(nodes, state, start, end, amount):
         end = get(nodes, 8 * end + BEFORE)
 
 
-@inlined
+@inner
 def _along(net, desk, start, most):
     """Sends up to so much from a node along its stream to what is owed there, nearest first; returns what it sent."""
     nodes, along, words = get(net, NODES), get(net, ALONG), get(net, WORD_COUNT)
@@ -217,19 +153,76 @@ def _along(net, desk, start, most):
     return total
 
 
-@inner
-def _pay(net, desk, count):
-    """Sends what each node has along its stream to what is owed there; returns what it sent."""
-    state, sources = get(desk, STATE), get(desk, SOURCES)
-    total = np.int64(0)
-    for i in range(count - 1, -1, -1):
-        node = get(sources, i)
+@inlined
+def _bring(net, desk, count, node, units, paying):
+    """Gives a node something to send, after it has paid; returns how many sources there are, and what it paid."""
+    state, paid = get(desk, STATE), np.int64(0)
+    if paying != 0:
+        paid = _along(net, desk, node, units)
+        if units < INFINITE:
+            units -= paid
+    if units > 0:
         have = get(state, 4 * node + SUPPLY)
-        sent_on = _along(net, desk, node, have)
-        if have < INFINITE:
-            put(state, 4 * node + SUPPLY, have - sent_on)
-        total += sent_on
-    return total
+        if have == 0:
+            put(get(desk, SOURCES), count, node)
+            count += 1
+        put(state, 4 * node + SUPPLY, have + min(units, INFINITE - have))
+    return count, paid
+
+
+@inner
+def _supply(net, desk, members, count, paying):
+    """Gives nodes what the edges of a player can bring them.
+
+    Args:
+        net, desk: the network and its scratch.
+        members: the player's nodes.
+        count: number of `sources` there are already.
+        paying: 1 to pay first what is owed along a node's stream.
+
+    Returns:
+        How many sources there are, and what was paid or goes straight to the sink.
+    """
+    groups, nodes, ways, along = get(net, GROUPS), get(net, NODES), get(net, WAYS), get(net, ALONG)
+    capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
+    marks, alive, there = get(desk, MARKS), ALIVE * get(net, WORD_COUNT), get(net, THERE)
+    sink = get(get(desk, META), SINK)  # if there is one, a player's whole streams are the player
+    total = np.int64(0)
+    for i in range(members.size):
+        node = get(members, i)
+        early, at, after = (
+            get(nodes, 8 * node + GROUP),
+            get(nodes, 8 * node + AT),
+            get(nodes, 8 * node + AFTER),
+        )
+        if after >= 0 and (sink < 0 or at == sink):
+            units = get(along, after)
+            if sink >= 0:
+                total += units
+            elif units > 0 and has(marks, alive, nodes, after):
+                count, paid = _bring(net, desk, count, after, units, paying)
+                total += paid
+        late = get(net, GROUP_COUNT) - 2 if sink >= 0 and at != sink else early
+        for g in range(late, early - 1, -1):  # what is brought late has the fewest ways on
+            for way in range(get(groups, 8 * g + OUT), get(groups, 8 * g + OUT_END)):
+                row = 16 * way
+                here = get(ways, row + BY_KEY) + 2 * at * get(ways, row + QUERY_WORDS)
+                start, keys = get(ways, row + BASE) + at, get(ways, row + KEYS)
+                for w in range(get(ways, row + QUERY_WORDS)):
+                    wanted = get(marks, alive + get(ways, row + BITS) + w)
+                    if sink >> 6 == w:
+                        wanted |= bit_of(sink)
+                    left = get(there, here + 2 * w) & wanted
+                    while left != 0:
+                        q = (w << 6) + lowest(left)
+                        left &= left - 1
+                        units = units_of(capacity, narrow, start + q * keys, scale)
+                        if q == sink:
+                            total += units
+                        else:
+                            count, paid = _bring(net, desk, count, get(ways, row + FIRST) + q, units, paying)
+                            total += paid
+    return count, total
 
 
 @inner
@@ -333,12 +326,11 @@ def _spread_far(net, desk, node, have):
 @inner
 def _spread_all(net, desk, count):
     """Spreads what sources have, and then farther what much of the rest lies at; returns what it sent, or FULL."""
-    state, meta, sources = get(desk, STATE), get(desk, META), get(desk, SOURCES)
+    state, sources = get(desk, STATE), get(desk, SOURCES)
     total, least = np.int64(0), np.int64(0)
     for far in range(2):
         for place in range(count):
-            # a player's own stream first; where streams are open, those with the fewest ways first
-            node = get(sources, count - 1 - place if get(meta, SINK) >= 0 else place)
+            node = get(sources, place)
             have = get(state, 4 * node + SUPPLY)
             if have > least:
                 amount = _spread_far(net, desk, node, have) if far == 1 else _spread(net, desk, node, have)
@@ -412,7 +404,7 @@ def owe(net, desk, begin, low, high, grand, targets, demands):
                 put(state, 4 * (start + k) + SUPPLY, share)
                 put(sources, count, start + k)
                 count += 1
-            found = augment(net, desk, count, grand - laid, get(meta, WIDE) != 0 and turn == 0)
+            found = augment(net, desk, count, grand - laid, get(meta, WIDE) if turn == 0 else np.int64(0))
             if found < 0:
                 return found
             laid += found
@@ -493,15 +485,14 @@ def play_single(
                     put(marks, word + w, 0)
                 word += floor >> 6
                 put(marks, word, get(marks, word) & ~(bit_of(floor) - 1))
-        count, total = _supply(net, desk, own, np.int64(0))
-        total += _pay(net, desk, count)
+        count, total = _supply(net, desk, own, np.int64(0), np.int64(1))
         if get(meta, SINK) >= 0 or get(meta, HIGH_END) > 0:
             sent_on = _spread_all(net, desk, count)
             if sent_on == FULL:
                 return place
             total += sent_on
         put(meta, HINT, get(nodes, 8 * get(own, 0) + AT))
-        more = augment(net, desk, count, limit - total, False)
+        more = augment(net, desk, count, limit - total, np.int64(0))
         if more < 0:
             return place if more == FULL else more
         total += more
@@ -560,9 +551,9 @@ def play(net, desk, member_start, members, supplies, themselves, rounds, steps, 
                         put(sources, count, get(own, i))
                         count += 1
                 else:
-                    count, _ = _supply(net, desk, own, count)
+                    count, _ = _supply(net, desk, own, count, np.int64(0))
                 put(meta, HINT, get(nodes, 8 * get(own, 0) + AT))
-            more = augment(net, desk, count, limit - total, False)
+            more = augment(net, desk, count, limit - total, np.int64(0))
             if more < 0:
                 return number if more == FULL else more
             for i in range(count):

@@ -510,14 +510,14 @@ def _pull(net, desk, top, limit, fine):
 
 
 @inner
-def augment(net, desk, count, limit, once):
+def augment(net, desk, count, limit, most):
     """Sends what is left over phases, until none of it gets anywhere; returns what it sent, FULL or BROKEN.
 
     Args:
         net, desk: the network and its scratch.
         count: how many `sources` may have something to send.
         limit: most that is wanted.
-        once: True to stop after one phase.
+        most: phases after which to stop; 0 for none.
     """
     total = np.int64(0)
     meta = get(desk, META)
@@ -535,7 +535,8 @@ def augment(net, desk, count, limit, once):
             return BROKEN
         total += got
         fine = EVERYTHING
-        if once:
+        most -= 1
+        if most == 0:
             break
     return total
 

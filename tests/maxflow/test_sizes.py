@@ -29,8 +29,8 @@ def test_words_are_filled_to_the_last_bit(kind: str, n: int) -> None:
     network = networks.KINDS[kind](rng, n, 2)
     target = int(rng.integers(network.size))
     game, cold = Solver(network, target), Solver(network, target)
-    cold._stack = False
-    cold._floors = cold._least_reached()
+    cold._stack, cold._begin, cold._ends = False, 0, ([0] * cold.players, [0] * cold.players)
+    cold._floors = np.zeros_like(cold._floors)
     units, layers = game.singles()
     expected, where = cold.singles()
     assert units.tolist() == expected.tolist()

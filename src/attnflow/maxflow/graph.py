@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,6 +48,7 @@ class Graph:
         own_nodes: int64 `[positions of the last group]`, the node that each position's own edge into the first layer
             enters, or None; its capacity is replaced when the position is a target.
         own: float64, the capacities that replace them.
+        players: int64 `[players]`, the input node of each.
     """
 
     net: Net
@@ -59,6 +61,33 @@ class Graph:
     streams: Ints
     own_nodes: Ints | None
     own: NDArray[np.float64] | None
+    players: Ints
+
+    @cached_property
+    def reach(self) -> tuple[Ints, Ints]:
+        """Least and largest position that flow from each input position can get to, `[layers + 1, positions]`.
+
+        For one stack of layers. The least is a bound; the largest is one where, as in attention, whoever comes later
+        is read by no fewer.
+        """
+        from attnflow.maxflow.net import FURTHEST, NEAREST
+
+        groups = len(self.start) - 1
+        nodes = self.net.nodes.reshape(groups, -1, 8)
+        least, most = np.empty(nodes.shape[:2], dtype=np.int64), np.empty(nodes.shape[:2], dtype=np.int64)
+        least[0] = most[0] = np.arange(nodes.shape[1])
+        for g in range(groups - 1):
+            onwards = np.minimum.accumulate(nodes[g, ::-1, NEAREST])[::-1]
+            least[g + 1] = np.minimum(least[g], onwards[least[g]])
+            most[g + 1] = np.maximum(most[g], nodes[g, most[g], FURTHEST])
+        return least, most
+
+    @cached_property
+    def leaving(self) -> Ints:
+        """What leaves each node in units, INFINITE if any of its edges is infinite; own columns as they are."""
+        from attnflow.maxflow.net import leaving
+
+        return leaving(self.net)
 
     @property
     def error_bound(self) -> float:
@@ -195,7 +224,15 @@ def lower(network: FlowNetwork) -> Graph:
         streams=streams,
         own_nodes=own_nodes,
         own=network.own,
+        players=_inputs(network, start),
     )
+
+
+def _inputs(network: FlowNetwork, start: Ints) -> Ints:
+    """The input node of each player."""
+    first = {stack: int(start[network.input_group(stack)]) for stack in {g.stack for g in network.groups}}
+    ends = [player.nodes[0] for player in network.players]
+    return np.array([first[stack] + position for stack, position in ends], dtype=np.int64)
 
 
 def _words(size: Any) -> Any:

@@ -141,23 +141,17 @@ def flows(net, desk, flow):
 
 
 @entry
-def sent(net, desk, node):
-    """Returns what a node sends on over all edges that leave it."""
+def sending(net, desk, chosen, found):
+    """Fills `found` with 1 for each chosen node that sends anything on, with 0 for others."""
     groups, nodes, ways = get(net, GROUPS), get(net, NODES), get(net, WAYS)
-    capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
-    bits, pages, pool = get(desk, BITS_NOW), get(desk, PAGED), get(desk, POOL)
-    g, k, after = get(nodes, 8 * node + GROUP), get(nodes, 8 * node + AT), get(nodes, 8 * node + AFTER)
-    total = get(get(desk, STATE), 4 * after + CHAIN) if after >= 0 else np.int64(0)
-    for way in range(get(groups, 8 * g + OUT), get(groups, 8 * g + OUT_END)):
-        row = 16 * way
-        here = get(ways, row + BY_KEY) + 2 * k * get(ways, row + QUERY_WORDS) + 1
-        for w in range(get(ways, row + QUERY_WORDS)):
-            left = get(bits, here + 2 * w)
-            while left != 0:
-                q = (w << 6) + lowest(left)
-                left &= left - 1
-                edge = get(ways, row + BASE) + q * get(ways, row + KEYS) + k
-                by_query = get(ways, row + BY_QUERY) + 2 * (q * get(ways, row + KEY_WORDS) + (k >> 6))
-                units = units_of(capacity, narrow, edge, scale)
-                total += flow_of(pages, pool, bits, by_query, k, edge, units)
-    return total
+    state, bits = get(desk, STATE), get(desk, BITS_NOW)
+    for i in range(chosen.size):
+        node = get(chosen, i)
+        g, k, after = get(nodes, 8 * node + GROUP), get(nodes, 8 * node + AT), get(nodes, 8 * node + AFTER)
+        some = get(state, 4 * after + CHAIN) if after >= 0 else np.int64(0)
+        for way in range(get(groups, 8 * g + OUT), get(groups, 8 * g + OUT_END)):
+            row = 16 * way
+            here = get(ways, row + BY_KEY) + 2 * k * get(ways, row + QUERY_WORDS) + 1
+            for w in range(get(ways, row + QUERY_WORDS)):
+                some |= get(bits, here + 2 * w)
+        put(found, i, np.int64(some != 0))

@@ -77,19 +77,31 @@ class Solver:
         self.demands = self._demands(weights)
         if groups is None:
             groups = [(index,) for index in range(len(network.players))]
-        nodes = [[_node(network, self.graph, index) for index in group] for group in groups]
-        _check_groups(nodes)
-        self.players = len(nodes)
-        sizes = [len(group) for group in nodes]
-        self._member_start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        self._members = np.array([node for group in nodes for node in group], dtype=np.int64)
+        members = _members(groups, len(network.players))
+        self.players = len(groups)
+        self._member_start = np.concatenate([[0], np.cumsum([len(group) for group in groups])]).astype(
+            np.int64
+        )
+        self._members = self.graph.players[members]
         self._refuse_unbounded(groups)
         self._useful = net.towards(self._net, self.targets, False)
         self._edges = 4 * self.graph.nodes + 1024
         self._distances = max(3, desk.DISTANCES * len(network.groups))
         self._desks: dict[bool, SimpleQueue[Desk]] = {True: SimpleQueue(), False: SimpleQueue()}
         self._stack = self._one_stack()
-        self._floors = self._least_reached()
+        self._begin = self._base_layer()
+        #: per player, the positions between which a base for it starts
+        self._ends = [0] * self.players, [0] * self.players
+        #: `[positions]`, the least position that flow from each can get to; 0 where that does not matter
+        self._floors = np.zeros(int(np.diff(self.graph.start).max()), dtype=np.int64)
+        if self._stack:
+            least, most = self.graph.reach
+            self._floors = least[-1]
+            if self._begin:
+                at = self._net.nodes.reshape(-1, 8)[self._members, net.AT]
+                low = np.minimum.reduceat(least[self._begin, at], self._member_start[:-1])
+                high = np.maximum.reduceat(most[self._begin, at], self._member_start[:-1])
+                self._ends = low.tolist(), high.tolist()
         # flow may pass through a player's node that edges enter: then what leaves it is not his alone
         own = set(self._net.nodes.reshape(-1, 8)[self._members, net.GROUP].tolist())
         self._entered = any(edges.target in own for edges in network.edges)
@@ -247,14 +259,13 @@ class Solver:
 
     def outgoing(self) -> Ints:
         """Returns, in units, the capacity that leaves each player's nodes; INFINITE if any of it is."""
-        leaving = net.leaving(self._net)
-        return np.array(
-            [
-                min(INFINITE, sum(int(leaving[node]) for node in self._nodes_of(j)))
-                for j in range(self.players)
-            ],
-            dtype=np.int64,
-        )
+        shared = self._net is self.graph.net
+        everywhere = self.graph.leaving if shared else net.leaving(self._net)
+        leaving: Ints = everywhere[self._members]
+        if leaving.size == self.players:
+            return leaving
+        groups = np.split(leaving, self._member_start[1:-1])
+        return np.array([min(INFINITE, sum(group.tolist())) for group in groups], dtype=np.int64)
 
     # -- inside ----------------------------------------------------------------------------------------
 
@@ -262,19 +273,14 @@ class Solver:
         """Players that send something in one maximum flow, when players join in these steps."""
         chosen = np.concatenate(joining)
         steps = np.concatenate([[0], np.cumsum([part.size for part in joining])])
-        sending: list[int] = []
+        found = np.zeros(self._members.size, dtype=np.int64)
+        gains = np.zeros(len(joining), dtype=np.int64)
 
         def read(room: Desk) -> None:
-            tables = self._net.table, room.table
-            sending.extend(
-                j
-                for j in range(self.players)
-                if any(residual.sent(*tables, node) for node in self._nodes_of(j))
-            )
+            residual.sending(self._net.table, room.table, self._members, found)
 
-        gains = np.zeros(len(joining), dtype=np.int64)
         self._play(np.array([0, len(joining)]), steps, chosen, gains, limit=grand, read=read)
-        return np.array(sending, dtype=np.int64)
+        return np.unique(np.repeat(np.arange(self.players), np.diff(self._member_start))[found != 0])
 
     def _play(
         self,
@@ -385,7 +391,7 @@ class Solver:
         if opened and alone:
             room.meta[[desk.OPEN, desk.SINK]] = 1, self.positions[0]
         elif self._stack and alone:
-            room.meta[desk.DEEPEST] = self._base_layer() or layers
+            room.meta[desk.DEEPEST] = self._begin or layers
             room.meta[desk.WIDE] = self.network.size >= LARGE
         if not alone:
             games.owe(self._net.table, room.table, 0, 0, 0, 0, self.targets, self.demands)
@@ -393,22 +399,14 @@ class Solver:
 
     def _base_layer(self) -> int:
         """Layer of a stack from which base flows start; 0 for none."""
+        if not self._stack or self.network.own is not None:
+            return 0
         wanted = BASE_LAYER_LARGE if self.network.size >= LARGE else BASE_LAYER
         return min(wanted, len(self.network.edges) - 1)
 
     def _laid(self, room: Desk, grand: int, player: int) -> bool:
         """True if a base flow is laid for players like this one, if there is any; False if scratch is too small."""
-        begin = low = high = 0
-        if self._stack and self.network.own is None:
-            begin = self._base_layer()
-            nodes = self._net.nodes.reshape(-1, 8)
-            members = nodes[self._nodes_of(player), net.AT]
-            low, high = int(members.min()), int(members.max())
-            n = self.network.size
-            for layer in range(begin):
-                least, most = nodes[layer * n + low], nodes[layer * n + high]
-                low = min(low, int(least[net.NEAREST]), n - 1)
-                high = max(high, int(most[net.FURTHEST]), low)
+        begin, low, high = self._begin, self._ends[0][player], self._ends[1][player]
         if room.meta[desk.LOW_END] == low and room.meta[desk.HIGH_END] == high:
             return True
         found = games.owe(self._net.table, room.table, begin, low, high, grand, self.targets, self.demands)
@@ -431,17 +429,6 @@ class Solver:
         streams[0, self.positions[0]] = INFINITE
         return bool((streams == INFINITE).all())
 
-    def _least_reached(self) -> Ints:
-        """Per position of a stack the least position that flow from it can get to; 0 where that does not matter."""
-        if not self._stack:
-            return np.zeros(max(group.size for group in self.network.groups), dtype=np.int64)
-        n = self.network.size
-        least = np.arange(n)
-        for nearest in self._net.nodes.reshape(-1, n, 8)[:-1, :, net.NEAREST]:
-            onwards = np.minimum.accumulate(nearest[::-1])[::-1]
-            least = np.minimum(least, onwards[least])
-        return least
-
     def _flow_in(self, room: Desk) -> Ints:
         """Flow on every edge."""
         flow = np.zeros(self.graph.size, dtype=np.int64)
@@ -451,7 +438,8 @@ class Solver:
         return flow
 
     def _nodes_of(self, player: int) -> Ints:
-        return self._members[self._member_start[player] : self._member_start[player + 1]]
+        members: Ints = self._members[self._member_start[player] : self._member_start[player + 1]]
+        return members
 
     def _demands(self, weights: Sequence[float] | None) -> Ints:
         if weights is None:
@@ -516,22 +504,19 @@ def _check_answer(found: int) -> None:
         )
 
 
-def _check_groups(groups: Sequence[Sequence[int]]) -> None:
-    """Refuses players without a position, and positions of two players."""
+def _members(groups: Sequence[Sequence[int]], players: int) -> Ints:
+    """The members of all groups, one group after the other.
+
+    Raises:
+        NetworkError: a group without a member, a member of two groups, or one that is no player.
+    """
     for number, group in enumerate(groups):
-        if not group:
+        if not len(group):
             raise NetworkError(f"Player {number} has no position: expected one at least.")
-    members = [node for group in groups for node in group]
+    members = [index for group in groups for index in group]
+    for index in members:
+        if isinstance(index, bool) or not isinstance(index, (int, np.integer)) or not 0 <= index < players:
+            raise NetworkError(f"Player {index!r}: expected an index from 0 to {players - 1}.")
     if len(set(members)) != len(members):
         raise NetworkError("A position belongs to two players, or to one twice: expected disjoint groups.")
-
-
-def _node(network: FlowNetwork, graph: Graph, index: int) -> int:
-    if (
-        isinstance(index, bool)
-        or not isinstance(index, (int, np.integer))
-        or not 0 <= index < len(network.players)
-    ):
-        raise NetworkError(f"Player {index!r}: expected an index from 0 to {len(network.players) - 1}.")
-    ((stack, position),) = network.players[index].nodes
-    return graph.node(network.input_group(stack), position)
+    return np.array(members, dtype=np.int64)

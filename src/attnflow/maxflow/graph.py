@@ -230,8 +230,8 @@ def lower(network: FlowNetwork) -> Graph:
 
 def _inputs(network: FlowNetwork, start: Ints) -> Ints:
     """The input node of each player."""
-    first = {stack: int(start[network.input_group(stack)]) for stack in {g.stack for g in network.groups}}
     ends = [player.nodes[0] for player in network.players]
+    first = {stack: int(start[network.input_group(stack)]) for stack in {stack for stack, _ in ends}}
     return np.array([first[stack] + position for stack, position in ends], dtype=np.int64)
 
 

@@ -12,6 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+Nodes = NDArray[np.int32]
 
 
 def _njit(function: Any) -> Any:
@@ -19,7 +20,7 @@ def _njit(function: Any) -> Any:
 
 
 @_njit
-def by_tail(tail: Ints, head: Ints, nodes: int) -> tuple[Ints, Ints]:
+def by_tail(tail: Nodes, head: Nodes, nodes: int) -> tuple[Ints, Nodes]:
     """Sorts edges by where they start.
 
     Returns:
@@ -31,7 +32,7 @@ def by_tail(tail: Ints, head: Ints, nodes: int) -> tuple[Ints, Ints]:
     for i in range(nodes):
         start[i + 1] += start[i]
     place = start[:-1].copy()
-    heads = np.empty(tail.size, dtype=np.int64)
+    heads = np.empty(tail.size, dtype=np.int32)
     for e in range(tail.size):
         heads[place[tail[e]]] = head[e]
         place[tail[e]] += 1
@@ -39,7 +40,7 @@ def by_tail(tail: Ints, head: Ints, nodes: int) -> tuple[Ints, Ints]:
 
 
 @_njit
-def reached(start: Ints, heads: Ints, seed: int) -> NDArray[np.bool_]:
+def reached(start: Ints, heads: Nodes, seed: int) -> NDArray[np.bool_]:
     """Marks every node that a directed path from `seed` leads to, `seed` included."""
     nodes = start.size - 1
     seen = np.zeros(nodes, dtype=np.bool_)
@@ -60,7 +61,7 @@ def reached(start: Ints, heads: Ints, seed: int) -> NDArray[np.bool_]:
 
 
 @_njit
-def strong_components(start: Ints, heads: Ints) -> Ints:
+def strong_components(start: Ints, heads: Nodes) -> Ints:
     """Numbers the strongly connected components (Tarjan 1972, without recursion)."""
     nodes = start.size - 1
     label = np.full(nodes, -1, dtype=np.int64)
@@ -108,7 +109,7 @@ def strong_components(start: Ints, heads: Ints) -> Ints:
 
 
 @_njit
-def joined(tail: Ints, head: Ints, nodes: int) -> tuple[Ints, int]:
+def joined(tail: Nodes, head: Nodes, nodes: int) -> tuple[Nodes, int]:
     """Numbers the connected components, directions ignored.
 
     Returns:
@@ -132,7 +133,7 @@ def joined(tail: Ints, head: Ints, nodes: int) -> tuple[Ints, int]:
             parent[b] = a
         else:
             parent[a] = b
-    label = np.empty(nodes, dtype=np.int64)
+    label = np.empty(nodes, dtype=np.int32)
     count = 0
     for i in range(nodes):
         if parent[i] == i:
@@ -141,3 +142,19 @@ def joined(tail: Ints, head: Ints, nodes: int) -> tuple[Ints, int]:
         else:
             label[i] = label[parent[i]]
     return label, loop
+
+
+@_njit
+def count_pairs(block: Ints, tail: Nodes, head: Nodes, count: Ints) -> None:
+    """Counts the edges between different nodes of any two blocks, or of one.
+
+    Args:
+        block: `[nodes]`, block of each node; edges of nodes with larger numbers do not count.
+        tail: `[edges]`.
+        head: `[edges]`.
+        count: `[blocks, blocks]`, added to, the smaller number first.
+    """
+    for e in range(tail.size):
+        if max(tail[e], head[e]) < block.size and tail[e] != head[e]:
+            a, b = block[tail[e]], block[head[e]]
+            count[min(a, b), max(a, b)] += 1

@@ -2,6 +2,9 @@
 
 Nodes are unknowns first, then fixed ones. `place[e] < 0` says that an edge joins fewer than two distinct
 unknowns. Infinite capacities need no case of their own: whatever is divided by an infinite slack is 0.
+
+What takes divisions goes chunk by chunk. Loops that look nodes up stand apart from loops over consecutive
+edges, each of which writes one array only: those the compiler turns into vector instructions.
 """
 
 from __future__ import annotations
@@ -14,6 +17,19 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Nodes = NDArray[np.int32]
+
+#: Edges at a time: what is known of them stays in the nearest cache.
+CHUNK = 512
+#: Rows of `CHUNK` numbers that a kernel may want for itself.
+ROWS = 5
+#: Stands in for the multiplier of an infinite capacity, which is 0, where it divides 0.
+TINY = 1e-300
+
+
+def scratch() -> Floats:
+    """Room for what kernels compute in between: `[ROWS, CHUNK]`."""
+    return np.empty((ROWS, CHUNK))
 
 
 def _njit(function: Any) -> Any:
@@ -22,7 +38,7 @@ def _njit(function: Any) -> Any:
 
 @_njit
 def assemble(
-    tail: Ints, head: Ints, place: Ints, conductance: Floats, entries: Floats, excess: Floats
+    tail: Nodes, head: Nodes, place: Ints, conductance: Floats, entries: Floats, excess: Floats
 ) -> None:
     """Fills the Laplacian: `entries` of its storage and `excess` per unknown, both overwritten."""
     entries[:] = 0.0
@@ -39,7 +55,7 @@ def assemble(
 
 
 @_njit
-def imbalance(tail: Ints, head: Ints, flow: Floats, supply: Floats, left: Floats) -> None:
+def imbalance(tail: Nodes, head: Nodes, flow: Floats, supply: Floats, left: Floats) -> None:
     """Per unknown what should leave it less what does, into `left`; sums are compensated."""
     unknowns = supply.size
     lost = np.zeros(unknowns)
@@ -66,120 +82,144 @@ def resistances(flow: Floats, slack: Floats, low: Floats, high: Floats, conducta
 
 
 @_njit
-def currents(
-    tail: Ints,
-    head: Ints,
+def drive(
+    tail: Nodes,
+    head: Nodes,
     flow: Floats,
     slack: Floats,
-    conductance: Floats,
+    low: Floats,
+    high: Floats,
+    lower: Floats,
+    upper: Floats,
     potential: Floats,
-    goal: Floats,
-    goal_low: Floats,
-    goal_high: Floats,
-    left: Floats,
-    push: Floats,
-    right: Floats,
+    leaving: Floats,
+    room: Floats,
 ) -> None:
-    """Right-hand side of a primal-dual step.
+    """What would leave each node if flows changed as a primal-dual step has them, potentials staying.
 
     Args:
-        goal: `[2]`: products wanted on finite and infinite edges.
-        goal_low: `[edges]`, corrections of the lower products; empty: none.
-        goal_high: `[edges]`, corrections of the upper products; empty: none.
-        left: `[unknowns]`, see `imbalance`.
-        push: `[edges]`, overwritten: what would flow if potentials stayed as they are.
-        right: `[unknowns]`, overwritten.
+        lower: `[edges]`, products of flow and multiplier aimed at.
+        upper: `[edges]`, products of slack and multiplier aimed at; finite.
+        potential: `[nodes]`.
+        leaving: `[nodes]`, overwritten: what leaves less what enters, of flows and their changes.
+        room: see `scratch`.
     """
-    unknowns = left.size
-    corrected = goal_low.size > 0
-    for i in range(unknowns):
-        right[i] = -left[i]
-    for e in range(tail.size):
-        wanted = goal[1] if np.isinf(slack[e]) else goal[0]
-        lower, upper = wanted, wanted
-        if corrected:
-            lower += goal_low[e]
-            upper += goal_high[e]
-        drive = lower / flow[e] - upper / slack[e] - (potential[tail[e]] - potential[head[e]])
-        push[e] = conductance[e] * drive
-        if tail[e] != head[e]:
-            if tail[e] < unknowns:
-                right[tail[e]] += push[e]
-            if head[e] < unknowns:
-                right[head[e]] -= push[e]
+    push = room[0]
+    for i in range(leaving.size):
+        leaving[i] = 0.0
+    at, total = 0, 0.0
+    for first in range(0, tail.size, CHUNK):
+        last = min(first + CHUNK, tail.size)
+        t, h, f, s = tail[first:last], head[first:last], flow[first:last], slack[first:last]
+        a, b, want_a, want_b = low[first:last], high[first:last], lower[first:last], upper[first:last]
+        for i in range(t.size):
+            push[i] = potential[t[i]] - potential[h[i]]
+        for i in range(t.size):
+            one, two = 1.0 / f[i], 1.0 / s[i]
+            push[i] = f[i] + (want_a[i] * one - want_b[i] * two - push[i]) / (a[i] * one + b[i] * two)
+        for i in range(t.size):
+            if h[i] != at:  # edges of one head mostly stand together
+                leaving[at] -= total
+                at, total = h[i], 0.0
+            total += push[i]
+            leaving[t[i]] += push[i]
+    leaving[at] -= total
+
+
+@_njit
+def correct(
+    tail: Nodes,
+    head: Nodes,
+    flow: Floats,
+    slack: Floats,
+    low: Floats,
+    high: Floats,
+    lower: Floats,
+    upper: Floats,
+    potential: Floats,
+    room: Floats,
+) -> None:
+    """Takes off the products aimed at what second-order terms would add to them (Mehrotra 1992).
+
+    Args:
+        lower: `[edges]`, updated, by no more than itself.
+        upper: `[edges]`, likewise.
+        potential: `[nodes]`, after the step.
+        room: see `scratch`.
+    """
+    change = room[0]
+    for first in range(0, tail.size, CHUNK):
+        last = min(first + CHUNK, tail.size)
+        t, h, f, s = tail[first:last], head[first:last], flow[first:last], slack[first:last]
+        a, b, want_a, want_b = low[first:last], high[first:last], lower[first:last], upper[first:last]
+        for i in range(t.size):
+            change[i] = potential[t[i]] - potential[h[i]]
+        for i in range(t.size):
+            one, two = 1.0 / f[i], 1.0 / s[i]
+            change[i] = (want_a[i] * one - want_b[i] * two - change[i]) / (a[i] * one + b[i] * two)
+        for i in range(t.size):
+            more = change[i] * (a[i] - (want_a[i] - a[i] * change[i]) / f[i])
+            want_a[i] += min(want_a[i], max(-want_a[i], more))
+        for i in range(t.size):
+            more = change[i] * ((want_b[i] + b[i] * change[i]) / s[i] - b[i])
+            want_b[i] += min(want_b[i], max(-want_b[i], more))
 
 
 @_njit
 def direction(
-    tail: Ints,
-    head: Ints,
+    tail: Nodes,
+    head: Nodes,
     flow: Floats,
     slack: Floats,
     low: Floats,
     high: Floats,
-    conductance: Floats,
-    push: Floats,
-    rise: Floats,
-    goal: Floats,
-    goal_low: Floats,
-    goal_high: Floats,
+    lower: Floats,
+    upper: Floats,
+    potential: Floats,
     change: Floats,
-    change_low: Floats,
-    change_high: Floats,
+    room: Floats,
 ) -> tuple[float, float]:
-    """Turns the potentials' step `rise` into steps of flows and multipliers.
+    """Turns a step of the potentials into one of the flows.
+
+    Args:
+        lower: `[edges]`, products aimed at, as for `drive`.
+        upper: `[edges]`, likewise.
+        potential: `[nodes]`, after the step.
+        change: `[edges]`, overwritten: the step of the flows.
+        room: see `scratch`.
 
     Returns:
         The longest steps, at most 2, that keep flows and multipliers non-negative.
     """
-    unknowns = rise.size
-    corrected = goal_low.size > 0
-    primal = dual = 2.0
-    for e in range(tail.size):
-        wanted = goal[1] if np.isinf(slack[e]) else goal[0]
-        lower, upper = wanted, wanted
-        if corrected:
-            lower += goal_low[e]
-            upper += goal_high[e]
-        uphill = (rise[tail[e]] if tail[e] < unknowns else 0.0) - (
-            rise[head[e]] if head[e] < unknowns else 0.0
+    difference, one, two, primal, dual = room[0], room[1], room[2], room[3], room[4]
+    for i in range(CHUNK):
+        primal[i] = dual[i] = 0.5  # the most that anything falls by, over itself
+    for first in range(0, tail.size, CHUNK):
+        last = min(first + CHUNK, tail.size)
+        t, h, f, s, c = (
+            tail[first:last],
+            head[first:last],
+            flow[first:last],
+            slack[first:last],
+            change[first:last],
         )
-        step = push[e] - conductance[e] * uphill
-        below = lower / flow[e] - low[e] - low[e] / flow[e] * step
-        above = upper / slack[e] - high[e] + high[e] / slack[e] * step
-        change[e] = step
-        change_low[e] = below
-        change_high[e] = above
-        if step < 0 and -flow[e] > step * primal:
-            primal = -flow[e] / step
-        if step > 0 and slack[e] < step * primal:
-            primal = slack[e] / step
-        if below < 0 and -low[e] > below * dual:
-            dual = -low[e] / below
-        if above < 0 and -high[e] > above * dual:
-            dual = -high[e] / above
-    return primal, dual
-
-
-@_njit
-def corrections(
-    slack: Floats,
-    change: Floats,
-    change_low: Floats,
-    change_high: Floats,
-    goal: Floats,
-    low: Floats,
-    high: Floats,
-) -> None:
-    """Second-order terms of the products that a step of these sizes would leave, into `low` and `high`.
-
-    Args:
-        goal: `[2]`: products wanted on finite and infinite edges; no correction is larger.
-    """
-    for e in range(change.size):
-        limit = goal[1] if np.isinf(slack[e]) else goal[0]
-        low[e] = min(limit, max(-limit, -change[e] * change_low[e]))
-        high[e] = min(limit, max(-limit, change[e] * change_high[e]))
+        a, b, want_a, want_b = low[first:last], high[first:last], lower[first:last], upper[first:last]
+        for i in range(t.size):
+            difference[i] = potential[t[i]] - potential[h[i]]
+        for i in range(t.size):
+            one[i] = 1.0 / f[i]
+        for i in range(t.size):
+            two[i] = 1.0 / s[i]
+        for i in range(t.size):
+            pull = want_a[i] * one[i] - want_b[i] * two[i] - difference[i]
+            c[i] = pull / (a[i] * one[i] + b[i] * two[i])
+        for i in range(t.size):
+            primal[i] = max(primal[i], max(-c[i] * one[i], c[i] * two[i]))
+        for i in range(t.size):
+            below = 1.0 + (c[i] - want_a[i] / a[i]) * one[i]
+            above = (b[i] - (b[i] * c[i] + want_b[i]) * two[i]) / max(b[i], TINY)
+            dual[i] = max(dual[i], max(below, above))
+    return 1.0 / primal.max(), 1.0 / dual.max()
 
 
 @_njit
@@ -189,40 +229,40 @@ def recentre(
     low: Floats,
     high: Floats,
     change: Floats,
-    change_low: Floats,
-    change_high: Floats,
+    lower: Floats,
+    upper: Floats,
     primal: float,
     dual: float,
     far: float,
     goal: Floats,
-    goal_low: Floats,
-    goal_high: Floats,
     more_low: Floats,
     more_high: Floats,
 ) -> None:
-    """Adds to the corrections what brings products far off their goal back (Gondzio 1996).
+    """Adds to the products aimed at what brings those far off the goal back (Gondzio 1996).
 
     Args:
+        change: `[edges]`, step of the flows that goes with the products aimed at.
+        lower: `[edges]`, products aimed at so far.
+        upper: `[edges]`, likewise.
         primal: length of the step of flows that the products are looked at after.
         dual: length of the step of multipliers.
         far: products outside [goal / far, far * goal] are brought back to the nearer end.
         goal: `[2]`: products wanted on finite and infinite edges.
-        goal_low: `[edges]`, corrections so far.
-        goal_high: `[edges]`, likewise.
-        more_low: `[edges]`, overwritten: their sum with the new ones.
+        more_low: `[edges]`, overwritten: the new ones.
         more_high: `[edges]`, likewise.
     """
+    finite, infinite = goal[0], goal[1]
     for e in range(flow.size):
-        open_edge = np.isinf(slack[e])
-        wanted = goal[1] if open_edge else goal[0]
-        product = (flow[e] + primal * change[e]) * (low[e] + dual * change_low[e])
+        wanted = infinite if np.isinf(slack[e]) else finite
+        step = (lower[e] - low[e] * change[e]) / flow[e] - low[e]
+        product = (flow[e] + primal * change[e]) * (low[e] + dual * step)
         back = min(far * wanted, max(wanted / far, product)) - product
-        more_low[e] = goal_low[e] + max(back, -far * wanted)
-        more_high[e] = goal_high[e]
-        if not open_edge:
-            product = (slack[e] - primal * change[e]) * (high[e] + dual * change_high[e])
-            back = min(far * wanted, max(wanted / far, product)) - product
-            more_high[e] += max(back, -far * wanted)
+        more_low[e] = lower[e] + max(back, -far * wanted)
+    for e in range(flow.size):
+        step = (upper[e] + high[e] * change[e]) / slack[e] - high[e]
+        product = (slack[e] - primal * change[e]) * (high[e] + dual * step)
+        back = min(far * finite, max(finite / far, product)) - product
+        more_high[e] = upper[e] if np.isinf(slack[e]) else upper[e] + max(back, -far * finite)
 
 
 @_njit
@@ -232,17 +272,20 @@ def move(
     low: Floats,
     high: Floats,
     change: Floats,
-    change_low: Floats,
-    change_high: Floats,
+    lower: Floats,
+    upper: Floats,
     primal: float,
     dual: float,
 ) -> None:
-    """Takes a step of flows and multipliers."""
+    """Takes a step of flows and multipliers; arguments as for `recentre`."""
+    for e in range(flow.size):
+        low[e] += dual * ((lower[e] - low[e] * change[e]) / flow[e] - low[e])
+    for e in range(flow.size):
+        high[e] += dual * ((upper[e] + high[e] * change[e]) / slack[e] - high[e])
     for e in range(flow.size):
         flow[e] += primal * change[e]
+    for e in range(flow.size):
         slack[e] -= primal * change[e]
-        low[e] += dual * change_low[e]
-        high[e] += dual * change_high[e]
 
 
 @_njit
@@ -265,13 +308,14 @@ def products(flow: Floats, slack: Floats, low: Floats, high: Floats) -> tuple[fl
 
 @_njit
 def respond(
-    tail: Ints,
-    head: Ints,
+    tail: Nodes,
+    head: Nodes,
     capacity: Floats,
     potential: Floats,
     fine: Floats,
     flow: Floats,
     conductance: Floats,
+    room: Floats,
 ) -> None:
     """The flow that is optimal for given potentials: the root of 1 / f - 1 / (c - f) = potential difference.
 
@@ -280,18 +324,24 @@ def respond(
         fine: `[nodes]`, to be added to `potential`: together they hold twice the digits.
         flow: `[edges]`, overwritten; relative error a few units in the last place.
         conductance: `[edges]`, overwritten: minus the derivative of the flow by the difference.
+        room: see `scratch`.
     """
-    for e in range(tail.size):
-        t, h, c = tail[e], head[e], capacity[e]
-        a = ((potential[t] - potential[h]) + (fine[t] - fine[h])) * c
-        root = np.sqrt(a * a + 4.0) if abs(a) < 1e150 else abs(a)
-        part = 2.0 / (abs(a) + 2.0 + root)  # the smaller of f / c and 1 - f / c
-        f = c * part if a >= 0 else c - c * part
-        u = c - c * part if a >= 0 else c * part
-        flow[e] = f
-        small, large = min(f, u), max(f, u)
-        ratio = small / large
-        conductance[e] = small * small / (1.0 + ratio * ratio)
+    difference, smaller = room[0], room[1]
+    for first in range(0, tail.size, CHUNK):
+        last = min(first + CHUNK, tail.size)
+        t, h, c = tail[first:last], head[first:last], capacity[first:last]
+        f, g = flow[first:last], conductance[first:last]
+        for i in range(t.size):
+            difference[i] = (potential[t[i]] - potential[h[i]]) + (fine[t[i]] - fine[h[i]])
+        for i in range(t.size):
+            a = abs(difference[i] * c[i])
+            root = np.sqrt(a * a + 4.0) if a < 1e150 else a
+            smaller[i] = c[i] * (2.0 / (a + 2.0 + root))  # of flow and slack
+        for i in range(t.size):
+            f[i] = smaller[i] if difference[i] >= 0 else c[i] - smaller[i]
+        for i in range(t.size):
+            ratio = smaller[i] / (c[i] - smaller[i])
+            g[i] = smaller[i] * smaller[i] / (1.0 + ratio * ratio)
 
 
 @_njit

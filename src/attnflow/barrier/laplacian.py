@@ -8,14 +8,15 @@ numbers. No subtraction means no cancellation, and each entry of the factors has
 whatever the condition number (Grassmann, Taksar & Heyman 1985; Alfa, Xue & Ye 2002, Math. Comp. 71).
 
 Nodes come in blocks (one per group of the network). Blocks are eliminated one at a time in an order that
-makes little fill; for a chain of layers that is block tridiagonal elimination. All heavy work is matrix
+makes little work; for a chain of layers that is block tridiagonal elimination. A block without entries of
+its own, not even by fill, is eliminated by division; so the nodes between self- and cross-attention go
+first, and what is left of a decoder is a chain beside the encoder's last layer. All heavy work is matrix
 products of non-negative matrices.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,9 +26,14 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Nodes = NDArray[np.int32]
+#: Rows and columns of the entries of a block in which no row and no column has two.
+Matching = tuple[Ints, Ints]
 
 #: Largest block that the compiled loop eliminates; larger ones are halved.
 LEAF = 64
+#: Rows at a time of a product with a triangle.
+PANEL = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +45,8 @@ class Pattern:
         sizes: `[blocks]`, unknowns in each.
         start: `[blocks + 1]`, first unknown of each.
         later: per block its neighbours at the time it is eliminated, in order of elimination.
+        empty: per block whether it has no entries of its own at that time.
+        matching: per pair (earlier, later) whose entries, at that time, meet no node twice where they are.
         offset: `[blocks, blocks]`, where the block of (earlier, later) starts in the flat storage.
         size: length of the flat storage.
     """
@@ -47,46 +55,78 @@ class Pattern:
     sizes: Ints
     start: Ints
     later: tuple[tuple[int, ...], ...]
+    empty: tuple[bool, ...]
+    matching: Mapping[tuple[int, int], Matching]
     offset: Ints
     size: int
     _rank: Ints = field(repr=False)
 
-    def place(self, block: Ints, i: Ints, j: Ints) -> Ints:
-        """Positions in the flat storage of the entries between unknowns i and j, all i != j.
+    def place(self, block: Ints, i: Nodes, j: Nodes) -> Ints:
+        """Positions in the flat storage of the entries between nodes i and j; -1 where there is none.
 
         Args:
             block: `[unknowns]`, block of each unknown.
-            i: unknowns.
-            j: unknowns.
+            i: nodes: unknowns, or larger numbers for fixed ones.
+            j: nodes.
         """
-        swap = self._rank[block[i]] > self._rank[block[j]]
-        first, second = np.where(swap, j, i), np.where(swap, i, j)
-        one, two = block[first], block[second]
-        return self.offset[one, two] + (first - self.start[one]) * self.sizes[two] + second - self.start[two]
+        places = np.empty(i.size, dtype=np.int64)
+        _place(block, self.start, self.sizes, self._rank, self.offset, i, j, places)
+        return places
 
 
-def pattern(sizes: Ints, pairs: Sequence[tuple[int, int]]) -> Pattern:
+def pattern(
+    sizes: Ints,
+    pairs: Iterable[tuple[int, int]],
+    empty: Iterable[int] = (),
+    matching: Mapping[tuple[int, int], Matching] | None = None,
+) -> Pattern:
     """Plans the elimination.
 
     Args:
         sizes: unknowns per block.
         pairs: pairs of different blocks with entries between them.
+        empty: blocks that have no entries of their own.
+        matching: pairs, the first number below the second, whose entries meet no node twice.
     """
     count = len(sizes)
     beside: list[set[int]] = [set() for _ in range(count)]
     for a, b in pairs:
         beside[a].add(b)
         beside[b].add(a)
+    hollow = set(empty)
+    thin = dict(matching or {})
     left = {block for block in range(count) if sizes[block]}
     order: list[int] = []
     later: list[tuple[int, ...]] = [()] * count
+    hollow_then: list[bool] = [False] * count
+    thin_then: dict[tuple[int, int], Matching] = {}
+
+    def wide(block: int) -> int:
+        return sum(int(sizes[other]) for other in beside[block] & left if not is_thin(block, other))
+
+    def is_thin(a: int, b: int) -> bool:
+        return (min(a, b), max(a, b)) in thin
+
+    def work(block: int) -> tuple[int, int]:
+        own, rest = int(sizes[block]), sum(int(sizes[other]) for other in beside[block] & left)
+        if block in hollow:  # and the earliest layer first
+            return own * wide(block) * rest, block
+        return own * (own + rest) * (own + rest), block
+
     while left:
-        # the least work now, then the earliest layer
-        block = min(left, key=lambda one: (sum(int(sizes[other]) for other in beside[one] & left), one))
+        block = min(left, key=work)
         left.remove(block)
         order.append(block)
         rest = beside[block] & left
+        hollow_then[block] = block in hollow
         for other in rest:
+            if block in hollow and is_thin(block, other):
+                rows, columns = thin[min(block, other), max(block, other)]
+                thin_then[block, other] = (rows, columns) if block < other else (columns, rows)
+            else:
+                hollow.discard(other)
+            for third in rest - {other}:
+                thin.pop((min(other, third), max(other, third)), None)
             beside[other] |= rest - {other}
         later[block] = tuple(rest)
     rank = np.full(count, count, dtype=np.int64)
@@ -99,7 +139,17 @@ def pattern(sizes: Ints, pairs: Sequence[tuple[int, int]]) -> Pattern:
             offset[block, other] = size
             size += int(sizes[block]) * int(sizes[other])
     start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return Pattern(tuple(order), np.asarray(sizes, dtype=np.int64), start, tuple(later), offset, size, rank)
+    return Pattern(
+        order=tuple(order),
+        sizes=np.asarray(sizes, dtype=np.int64),
+        start=start,
+        later=tuple(later),
+        empty=tuple(hollow_then),
+        matching=thin_then,
+        offset=offset,
+        size=size,
+        _rank=rank,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,14 +159,16 @@ class Factor:
     Attributes:
         pattern: its storage.
         roots: `[unknowns]`, square roots of the pivots.
-        inverse: per block the inverse of its unit lower triangle, `[size, size]`, non-negative.
-        beyond: per block the eliminated rows towards its later neighbours over the roots, non-negative.
+        inverse: per block that has entries of its own the inverse of its unit lower triangle, `[size, size]`,
+            non-negative.
+        beyond: per block and later neighbour the eliminated rows over the roots, `[size, size of neighbour]`,
+            non-negative.
     """
 
     pattern: Pattern
     roots: Floats
     inverse: dict[int, Floats]
-    beyond: dict[int, Floats]
+    beyond: dict[int, list[Floats]]
 
     def solve(self, right: Floats) -> Floats:
         """Returns x with M x = right, both `[unknowns]`."""
@@ -124,28 +176,20 @@ class Factor:
         x = right.copy()
         for block in plan.order:
             own = slice(plan.start[block], plan.start[block + 1])
-            x[own] = self.inverse[block] @ x[own]
-            if plan.later[block]:
-                self._spread(x, block, (x[own] / self.roots[own]) @ self.beyond[block])
+            if block in self.inverse:
+                x[own] = self.inverse[block] @ x[own]
+            share = x[own] / self.roots[own]
+            for other, part in zip(plan.later[block], self.beyond[block]):
+                x[plan.start[other] : plan.start[other + 1]] += share @ part
         for block in reversed(plan.order):
             own = slice(plan.start[block], plan.start[block + 1])
-            root = self.roots[own]
-            if plan.later[block]:
-                x[own] += root * (self.beyond[block] @ self._gather(x, block))
-            x[own] = (x[own] / root / root) @ self.inverse[block]
+            x[own] /= self.roots[own]
+            for other, part in zip(plan.later[block], self.beyond[block]):
+                x[own] += part @ x[plan.start[other] : plan.start[other + 1]]
+            x[own] /= self.roots[own]
+            if block in self.inverse:
+                x[own] = x[own] @ self.inverse[block]
         return x
-
-    def _spread(self, x: Floats, block: int, addend: Floats) -> None:
-        at = 0
-        for other in self.pattern.later[block]:
-            size = int(self.pattern.sizes[other])
-            first = self.pattern.start[other]
-            x[first : first + size] += addend[at : at + size]
-            at += size
-
-    def _gather(self, x: Floats, block: int) -> Floats:
-        start = self.pattern.start
-        return np.concatenate([x[start[other] : start[other + 1]] for other in self.pattern.later[block]])
 
 
 def factorise(plan: Pattern, entries: Floats, excess: Floats) -> Factor:
@@ -153,8 +197,8 @@ def factorise(plan: Pattern, entries: Floats, excess: Floats) -> Factor:
 
     Args:
         plan: the storage.
-        entries: `[plan.size]`, conductances; overwritten. Within a block an entry may stand on either
-            side of the diagonal, or be split between them; the diagonal itself is ignored.
+        entries: `[plan.size]`, conductances; overwritten by the factor, which lives there. Within a block only
+            entries above the diagonal count.
         excess: `[unknowns]`, conductance to grounded nodes; overwritten. Every connected component needs
             some.
     """
@@ -166,74 +210,72 @@ def factorise(plan: Pattern, entries: Floats, excess: Floats) -> Factor:
 
     roots = np.empty_like(excess)
     inverse: dict[int, Floats] = {}
-    beyond: dict[int, Floats] = {}
-    for block in plan.order:
-        view(block, block)[...] += view(block, block).T.copy()
+    beyond: dict[int, list[Floats]] = {}
     for block in plan.order:
         own = slice(plan.start[block], plan.start[block + 1])
         later = plan.later[block]
-        rows = [view(block, other) for other in later]
-        outside = excess[own] + sum(part.sum(axis=1) for part in rows)
-        pivot, triangle = _eliminate(view(block, block), outside)
-        roots[own], inverse[block] = np.sqrt(pivot), triangle
-        if not later:
-            continue
-        beyond[block] = scaled = np.empty((outside.size, sum(part.shape[1] for part in rows)))
-        ends = np.cumsum([0, *(part.shape[1] for part in rows)])
-        parts = [scaled[:, first:last] for first, last in itertools.pairwise(ends)]
-        for part, wide in zip(rows, parts):
-            _below(triangle, part, wide)
-        scaled /= roots[own, None]
-        lost = ((triangle @ excess[own]) / roots[own]) @ scaled
+        beyond[block] = parts = [view(block, other) for other in later]
+        pivots = excess[own] + sum(part.sum(axis=1) for part in parts)
+        lost = excess[own].copy()
+        if not plan.empty[block]:
+            inverse[block] = triangle = view(block, block)
+            _eliminate(triangle, pivots)
+            for part in parts:
+                _below(triangle, part)
+            lost = triangle @ lost
+        roots[own] = root = np.sqrt(pivots)
+        lost /= root
+        for part in parts:
+            part /= root[:, None]
         for number, (other, part) in enumerate(zip(later, parts)):
-            excess[plan.start[other] : plan.start[other + 1]] += lost[ends[number] : ends[number + 1]]
+            excess[plan.start[other] : plan.start[other + 1]] += lost @ part
             for third, wide in zip(later[number:], parts[number:]):
-                view(other, third)[...] += part.T @ wide
+                into = view(other, third)
+                if (block, other) in plan.matching:
+                    rows, columns = plan.matching[block, other]
+                    if third != other:  # else on the diagonal
+                        into[columns] += part[rows, columns][:, None] * wide[rows]
+                elif (block, third) in plan.matching:
+                    rows, columns = plan.matching[block, third]
+                    into[:, columns] += part[rows].T * wide[rows, columns]
+                else:
+                    into += part.T @ wide
     return Factor(plan, roots, inverse, beyond)
 
 
-def _below(triangle: Floats, rows: Floats, out: Floats) -> None:
-    """Writes `triangle @ rows` to `out`, sparing most of the zeros above the diagonal."""
-    n = len(rows)
-    if n <= 2 * LEAF:
-        np.matmul(triangle, rows, out=out)
-        return
-    half = n // 2
-    _below(triangle[half:, half:], rows[half:], out[half:])
-    out[half:] += triangle[half:, :half] @ rows[:half]
-    _below(triangle[:half, :half], rows[:half], out[:half])
+def _below(triangle: Floats, rows: Floats) -> None:
+    """Replaces `rows` by `triangle @ rows`, from the last up, sparing most of the zeros above the diagonal."""
+    for last in range(len(rows), 0, -PANEL):
+        first = max(last - PANEL, 0)
+        rows[first:last] = triangle[first:last, :last] @ rows[:last]
 
 
-def _eliminate(W: Floats, outside: Floats) -> tuple[Floats, Floats]:
+def _eliminate(W: Floats, outside: Floats) -> None:
     """Eliminates one dense block.
 
     Args:
-        W: `[n, n]`, symmetric conductances; overwritten.
-        outside: `[n]`, conductance of each node to everything beyond the block.
-
-    Returns:
-        Pivots `[n]` and the inverse of the unit lower triangle `[n, n]`.
+        W: `[n, n]`, conductances above the diagonal; overwritten by the inverse of the unit lower triangle.
+        outside: `[n]`, conductance of each node to everything beyond the block; overwritten by the pivots.
     """
     n = outside.size
     if n <= LEAF:
-        W = np.ascontiguousarray(W)
-        outside = outside.copy()
-        inverse = np.zeros((n, n))
-        _eliminate_leaf(W, outside, inverse)
-        return outside, inverse
+        small = np.ascontiguousarray(W)
+        _eliminate_leaf(small, outside)
+        W[...] = small
+        return
     half = n // 2
-    B = W[:half, half:]
-    first, upper = _eliminate(W[:half, :half], outside[:half] + B.sum(axis=1))
-    root = np.sqrt(first)
-    scaled = upper @ B
-    scaled /= root[:, None]
-    W[half:, half:] += scaled.T @ scaled
-    second, lower = _eliminate(W[half:, half:], outside[half:] + ((upper @ outside[:half]) / root) @ scaled)
-    inverse = np.zeros((n, n))
-    inverse[:half, :half] = upper
-    inverse[half:, half:] = lower
-    inverse[half:, :half] = lower @ (scaled.T @ (upper / root[:, None]))
-    return np.concatenate([first, second]), inverse
+    first, second, B = W[:half, :half], W[half:, half:], W[:half, half:]
+    lost = outside[:half].copy()
+    outside[:half] += B.sum(axis=1)
+    _eliminate(first, outside[:half])
+    root = np.sqrt(outside[:half])
+    _below(first, B)
+    B /= root[:, None]
+    second += B.T @ B
+    outside[half:] += ((first @ lost) / root) @ B
+    _eliminate(second, outside[half:])
+    W[half:, :half] = second @ (B.T @ (first / root[:, None]))
+    B[...] = 0.0
 
 
 def _njit(function: Any) -> Any:
@@ -241,24 +283,55 @@ def _njit(function: Any) -> Any:
 
 
 @_njit
-def _eliminate_leaf(W: Floats, outside: Floats, inverse: Floats) -> None:
-    """As `_eliminate`, in place: `outside` becomes the pivots, `inverse` (zeros) is filled."""
+def _eliminate_leaf(W: Floats, outside: Floats) -> None:
+    """As `_eliminate`, on a contiguous block."""
     n = outside.size
     for k in range(n):
+        row = W[k]
         pivot = outside[k]
         for j in range(k + 1, n):
-            pivot += W[k, j]
+            pivot += row[j]
         leaving = outside[k] / pivot
         for i in range(k + 1, n):
-            share = W[i, k] / pivot
+            share = row[i] / pivot
+            outside[i] += row[i] * leaving
             W[i, k] = share  # the multiplier
-            outside[i] += W[k, i] * leaving
-            for j in range(k + 1, n):
-                W[i, j] += share * W[k, j]
+            into, add = W[i, i + 1 :], W[k, i + 1 :]
+            for j in range(into.size):
+                into[j] += share * add[j]
         outside[k] = pivot
+    one = np.empty(n)
     for i in range(n):
-        inverse[i, i] = 1.0
+        row = W[i]
+        for k in range(n):
+            one[k] = 0.0
+        one[i] = 1.0
         for k in range(i):
-            share = W[i, k]
-            for j in range(k + 1):
-                inverse[i, j] += share * inverse[k, j]
+            share, add = row[k], W[k, : k + 1]
+            for j in range(add.size):
+                one[j] += share * add[j]
+        for k in range(n):
+            row[k] = one[k]
+
+
+@_njit
+def _place(
+    block: Ints,
+    start: Ints,
+    sizes: Ints,
+    rank: Ints,
+    offset: Ints,
+    i: Nodes,
+    j: Nodes,
+    places: Ints,
+) -> None:
+    """See `Pattern.place`; `rank` tells when a block is eliminated."""
+    for e in range(i.size):
+        first, second = i[e], j[e]
+        places[e] = -1
+        if max(first, second) >= block.size or first == second:
+            continue
+        one, two = block[first], block[second]
+        if rank[one] > rank[two] or (one == two and first > second):
+            first, second, one, two = second, first, two, one
+        places[e] = offset[one, two] + (first - start[one]) * sizes[two] + second - start[two]

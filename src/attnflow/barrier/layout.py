@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from attnflow.barrier.connectivity import joined
-from attnflow.barrier.laplacian import Pattern, pattern
+from attnflow.barrier.connectivity import count_pairs, joined
+from attnflow.barrier.laplacian import Matching, Pattern, pattern
 from attnflow.barrier.program import Program
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Nodes = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
 
@@ -42,11 +43,11 @@ class Layout:
     program: Program
     contracted: Mask = field(repr=False)
     edge: Ints
-    tail: Ints
-    head: Ints
+    tail: Nodes
+    head: Nodes
     capacity: Floats
     place: Ints
-    node: Ints
+    node: Nodes
     supply: Floats
     fixed: Floats
     pattern: Pattern
@@ -89,18 +90,12 @@ def lay_out(program: Program, contracted: Mask, deleted: Mask) -> Layout:
     unknown = np.flatnonzero(free)
     unknown = unknown[np.argsort(group[unknown], kind="stable")]
     rest = np.flatnonzero(~free)
-    node = np.empty(classes, dtype=np.int64)
+    node = np.empty(classes, dtype=np.int32)
     node[unknown] = np.arange(unknown.size)
     node[rest] = unknown.size + np.arange(rest.size)
     block = group[unknown]
     tail, head = node[tail], node[head]
-    inner = (tail < unknown.size) & (head < unknown.size) & (tail != head)
-    blocks = int(program.group.max()) + 1
-    keys = np.unique(block[tail[inner]] * blocks + block[head[inner]])
-    pairs = [(int(key) // blocks, int(key) % blocks) for key in keys if key // blocks != key % blocks]
-    plan = pattern(np.bincount(block, minlength=blocks), pairs)
-    place = np.full(edge.size, -1, dtype=np.int64)
-    place[inner] = plan.place(block, tail[inner], head[inner])
+    plan = _plan(block, int(program.group.max()) + 1, tail, head)
     supply = np.zeros(classes)
     np.add.at(supply, merged, program.supply)
     return Layout(
@@ -110,9 +105,29 @@ def lay_out(program: Program, contracted: Mask, deleted: Mask) -> Layout:
         tail=tail,
         head=head,
         capacity=program.capacity[edge],
-        place=place,
+        place=plan.place(block, tail, head),
         node=node[merged],
         supply=supply[unknown],
         fixed=potential[rest],
         pattern=plan,
     )
+
+
+def _plan(block: Ints, blocks: int, tail: Nodes, head: Nodes) -> Pattern:
+    """Finds which blocks have entries between them, and which pairs of blocks a matching."""
+    count = np.zeros((blocks, blocks), dtype=np.int64)
+    count_pairs(block, tail, head, count)
+    sizes = np.bincount(block, minlength=blocks)
+    start = np.cumsum(sizes) - sizes
+    pairs = [(int(a), int(b)) for a, b in np.argwhere(np.triu(count, 1))]
+    matching: dict[tuple[int, int], Matching] = {}
+    for a, b in pairs:
+        if count[a, b] > min(sizes[a], sizes[b]):
+            continue
+        one, two = np.minimum(tail, head), np.maximum(tail, head)  # unknowns are numbered block by block
+        between = (one >= start[a]) & (one < start[a] + sizes[a])
+        between &= (two >= start[b]) & (two < start[b] + sizes[b])
+        rows, columns = one[between] - start[a], two[between] - start[b]
+        if np.unique(rows).size == rows.size and np.unique(columns).size == columns.size:
+            matching[a, b] = rows, columns
+    return pattern(sizes, pairs, np.flatnonzero(np.diag(count) == 0).tolist(), matching)

@@ -36,7 +36,7 @@ SHY = 0.9
 NEAR = 0.7
 #: Corrections of a step by what would be far off centre after a longer one, while they lengthen it by `WORTH`.
 CORRECTED, LONGER, FAR, WORTH = 2, 0.3, 10.0, 0.1
-#: Infinite edges are let go once this part of the flow or less is out of balance.
+#: Infinite edges are let go once less than this part of the flow is out of balance.
 HELD = 0.1
 #: Product of flow and multiplier at which an infinite edge shows whether it carries anything.
 CARRIES = 1e-9
@@ -132,79 +132,78 @@ def _steps(layout: Layout, start: Path, begin: float, enough: float = 0.0) -> Pa
         layout: unknowns and edges.
         start: where from; edges of infinite slack are the infinite ones.
         begin: the first product aimed at.
-        enough: stop as soon as this part of the flow or less is out of balance.
+        enough: stop as soon as less than this part of the flow is out of balance.
     """
     tail, head, place = layout.tail, layout.head, layout.place
     unknowns, edges = layout.unknowns, tail.size
     flow, slack, low, high = start.flow.copy(), start.slack.copy(), start.low.copy(), start.high.copy()
+    state = tail, head, flow, slack, low, high
     potential = start.potential.copy()
     infinite = np.isinf(slack)
+    open_edges = bool(infinite.any())
     end = np.array([start.unit, start.unit * CARRIES])
     size = float(np.abs(layout.supply).max(initial=0.0))
-    left, right = np.empty(unknowns), np.empty(unknowns)
+    left, leaving, room = np.empty(unknowns), np.empty(potential.size), kernels.scratch()
     excess, entries = np.empty(unknowns), np.empty(layout.pattern.size)
-    conductance, push = np.empty(edges), np.empty(edges)
-    change, change_low, change_high = np.empty(edges), np.empty(edges), np.empty(edges)
-    second_low, second_high, none = np.empty(edges), np.empty(edges), np.empty(0)
-    third_low, third_high = np.empty(edges), np.empty(edges)
+    conductance = np.empty(edges)
+    lower, upper, change = np.empty(edges), np.empty(edges), np.empty(edges)
+    other = np.empty(edges), np.empty(edges), np.empty(edges)
     midway: tuple[Floats, Floats] | None = None
     goal = np.array([begin, begin])
     steps, near, full = 0, True, False
 
-    def solve(factor: Factor, more_low: Floats, more_high: Floats) -> tuple[Floats, float, float]:
-        kernels.currents(
-            tail, head, flow, slack, conductance, potential, goal, more_low, more_high, left, push, right
-        )
-        rise = factor.solve(right)
-        lengths = kernels.direction(
-            tail, head, flow, slack, low, high, conductance, push, rise, goal, more_low, more_high,
-            change, change_low, change_high,
-        )  # fmt: skip
-        return rise, *lengths
+    def after(factor: Factor, lower: Floats, upper: Floats) -> Floats:
+        kernels.drive(*state, lower, upper, potential, leaving, room)
+        found = potential.copy()
+        found[:unknowns] += factor.solve(leaving[:unknowns] - layout.supply)
+        return found
 
-    def corrected(factor: Factor, rise: Floats, primal: float, dual: float) -> tuple[Floats, float, float]:
-        more, other = (second_low, second_high), (third_low, third_high)
-        for _ in range(CORRECTED):
-            reached = min(1.0, primal) + min(1.0, dual)
-            if min(primal, dual) >= SHY:
-                break
-            kernels.recentre(
-                flow, slack, low, high, change, change_low, change_high,
-                min(1.0, primal + LONGER), min(1.0, dual + LONGER), FAR, goal, *more, *other,
-            )  # fmt: skip
-            rise, primal, dual = solve(factor, *other)
-            found = min(1.0, primal) + min(1.0, dual)
-            if found < reached:  # back to the step before
-                return solve(factor, *more)
-            if found < reached + WORTH:
-                break
-            more, other = other, more
-        return rise, primal, dual
+    def direction(
+        factor: Factor, lower: Floats, upper: Floats, change: Floats
+    ) -> tuple[Floats, float, float]:
+        found = after(factor, lower, upper)
+        return found, *kernels.direction(*state, lower, upper, found, change, room)
 
+    kernels.imbalance(tail, head, flow, layout.supply, left)
+    unbalanced = float(np.abs(left).sum())
     while steps < FOLLOWED:
-        kernels.imbalance(tail, head, flow, layout.supply, left)
         mean, mean_infinite, least, most = kernels.products(flow, slack, low, high)
         scale = float(flow.sum()) + size
         centred = least > 0.5 * end[0] and most < 2 * end[0]
-        done = not infinite.any() or mean_infinite <= 2 * end[1]
-        unbalanced = float(np.abs(left).sum())
-        if unbalanced <= enough * scale or (full and centred and done and unbalanced <= 1e-6 * scale):
+        done = not open_edges or mean_infinite <= 2 * end[1]
+        if unbalanced < enough * scale or (full and centred and done and unbalanced <= 1e-6 * scale):
             break
         if near:
             goal[:] = np.maximum(end, np.minimum(goal, 0.1 * np.array([mean, mean_infinite])))
         kernels.resistances(flow, slack, low, high, conductance)
         kernels.assemble(tail, head, place, conductance, entries, excess)
         factor = factorise(layout.pattern, entries, excess)
-        rise, primal, dual = solve(factor, none, none)
-        if not np.isfinite(rise).all():
+        lower.fill(goal[0])
+        if open_edges:
+            lower[infinite] = goal[1]
+        upper[:] = lower
+        ahead = after(factor, lower, upper)
+        if not np.isfinite(ahead).all():
             break
-        if min(primal, dual) < 1:
-            kernels.corrections(slack, change, change_low, change_high, goal, second_low, second_high)
-            rise, primal, dual = solve(factor, second_low, second_high)
-            rise, primal, dual = corrected(factor, rise, primal, dual)
+        kernels.correct(*state, lower, upper, ahead, room)
+        ahead, primal, dual = direction(factor, lower, upper, change)
+        for _ in range(CORRECTED):
+            if min(primal, dual) >= SHY:
+                break
+            reached = min(1.0, primal) + min(1.0, dual)
+            longer = min(1.0, primal + LONGER), min(1.0, dual + LONGER)
+            kernels.recentre(*state[2:], change, lower, upper, *longer, FAR, goal, *other[:2])
+            found = direction(factor, *other)
+            gain = min(1.0, found[1]) + min(1.0, found[2]) - reached
+            if gain >= 0:
+                (lower, upper, change), other = other, (lower, upper, change)
+                ahead, primal, dual = found
+            if gain < WORTH:
+                break
         primal, dual = min(1.0, SHY * primal), min(1.0, SHY * dual)
-        kernels.move(flow, slack, low, high, change, change_low, change_high, primal, dual)
-        potential[:unknowns] += dual * rise
+        kernels.move(*state[2:], change, lower, upper, primal, dual)
+        potential += dual * (ahead - potential)
+        unbalanced *= 1 - primal
         near, full = min(primal, dual) > NEAR, min(primal, dual) == 1
         if midway is None and goal[1] <= 1e-4 * start.unit:
             midway = flow.copy(), low.copy()
@@ -227,10 +226,11 @@ def polish(layout: Layout, potential: Floats) -> Balance:
     flow, conductance = np.empty(tail.size), np.empty(tail.size)
     left = np.empty(unknowns)
     excess, entries = np.empty(unknowns), np.empty(layout.pattern.size)
+    room = kernels.scratch()
     best: Balance | None = None
     worse = 0
     for steps in range(POLISHED):
-        kernels.respond(tail, head, capacity, potential, fine, flow, conductance)
+        kernels.respond(tail, head, capacity, potential, fine, flow, conductance, room)
         kernels.imbalance(tail, head, flow, layout.supply, left)
         noise = rounding(layout.program, flow)
         gap = float(np.abs(left).sum()) + noise

@@ -20,6 +20,7 @@ from attnflow.maxflow.graph import INFINITE, Graph
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Nodes = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
 
@@ -41,8 +42,8 @@ class Edges:
         targets: number of supersink edges.
     """
 
-    tail: Ints
-    head: Ints
+    tail: Nodes
+    head: Nodes
     capacity: Ints
     group: Ints
     players: int
@@ -79,8 +80,8 @@ class Program:
     """
 
     index: Ints
-    tail: Ints
-    head: Ints
+    tail: Nodes
+    head: Nodes
     capacity: Floats
     supply: Floats
     example: Floats
@@ -104,8 +105,8 @@ def edges_of(solver: Solver) -> Edges:
     tails, heads = graph.ends(network)
     supplied = np.concatenate([solver._nodes_of(player) for player in range(solver.players)])
     taken = solver.targets
-    tail = np.concatenate([tails, np.full(supplied.size, source), taken]).astype(np.int64)
-    head = np.concatenate([heads, supplied, np.full(taken.size, sink)]).astype(np.int64)
+    tail = np.concatenate([tails, np.full(supplied.size, source), taken]).astype(np.int32)
+    head = np.concatenate([heads, supplied, np.full(taken.size, sink)]).astype(np.int32)
     capacity = np.concatenate(
         [
             graph.units_for(solver.positions),
@@ -240,7 +241,7 @@ def _program(edges: Edges, index: Ints, supply: Ints, flow: Ints, pull: float, l
     )
 
 
-def _settled(edges: Edges, tail: Ints, head: Ints, infinite: Ints, supply: Ints) -> Ints:
+def _settled(edges: Edges, tail: Nodes, head: Nodes, infinite: Ints, supply: Ints) -> Ints:
     """Infinite edges that need no sign constraint.
 
     The only edge out of a node that never consumes, or the only one into a node that never supplies,

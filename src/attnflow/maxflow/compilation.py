@@ -52,12 +52,12 @@ def compile_kernels(
     ]
     if barrier:
         from attnflow.barrier.central import centre
-        from attnflow.barrier.kernels import currents
+        from attnflow.barrier.kernels import drive
 
         some = np.array([[0.5, 0.3, 0.2], [0.2, 0.6, 0.2], [0.1, 0.2, 0.7]])
         small = Solver(FlowNetwork.encoder(np.array([some, some])), 0)
         steps.append(lambda: centre(small))
-        announce = announce if is_cached(currents) else progress
+        announce = announce if is_cached(drive) else progress
     for number, step in enumerate(steps):
         if announce is not None:
             announce(STAGE, number, len(steps))

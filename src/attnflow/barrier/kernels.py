@@ -137,14 +137,16 @@ def correct(
     lower: Floats,
     upper: Floats,
     potential: Floats,
+    share: float,
     room: Floats,
 ) -> None:
     """Takes off the products aimed at what second-order terms would add to them (Mehrotra 1992).
 
     Args:
-        lower: `[edges]`, updated, by no more than itself.
+        lower: `[edges]`, updated.
         upper: `[edges]`, likewise.
         potential: `[nodes]`, after the step.
+        share: no product changes by more than this part of itself.
         room: see `scratch`.
     """
     change = room[0]
@@ -159,10 +161,12 @@ def correct(
             change[i] = (want_a[i] * one - want_b[i] * two - change[i]) / (a[i] * one + b[i] * two)
         for i in range(t.size):
             more = change[i] * (a[i] - (want_a[i] - a[i] * change[i]) / f[i])
-            want_a[i] += min(want_a[i], max(-want_a[i], more))
+            most = share * want_a[i]
+            want_a[i] += min(most, max(-most, more))
         for i in range(t.size):
             more = change[i] * ((want_b[i] + b[i] * change[i]) / s[i] - b[i])
-            want_b[i] += min(want_b[i], max(-want_b[i], more))
+            most = share * want_b[i]
+            want_b[i] += min(most, max(-most, more))
 
 
 @_njit

@@ -31,11 +31,22 @@ Floats = NDArray[np.float64]
 #: Steps after which a part gives up. `follow` may: `polish` takes over from wherever it stands.
 FOLLOWED, POLISHED = 200, 100
 #: Steps stop at this part of the distance to the nearest bound.
-SHY = 0.9
+SHY = 0.98
 #: The path's goal moves on after steps of at least this part of the full length.
 NEAR = 0.7
 #: Corrections of a step by what would be far off centre after a longer one, while they lengthen it by `WORTH`.
-CORRECTED, LONGER, FAR, WORTH = 2, 0.3, 10.0, 0.1
+CORRECTED, LONGER, FAR, WORTH = 2, 0.3, 4.0, 0.1
+#: Second-order corrections change no product aimed at by more than this part of it.
+SHARE = 0.8
+#: Part of the full length from which a step needs no such correction.
+NEARLY = 0.9
+#: No edge starts with less than this part of its capacity, or with less room.
+LEAST = 0.05
+#: `polish` takes over once products are off their goal by no more than the first of these as a factor, and no more
+#: than the second, as part of the flow, is out of balance.
+CENTRED, BALANCED = 4.0, 1e-3
+#: A factor is used again while each step leaves no more than this part of what lacks conservation.
+AGAIN = 0.3
 #: Infinite edges are let go once less than this part of the flow is out of balance.
 HELD = 0.1
 #: Product of flow and multiplier at which an infinite edge shows whether it carries anything.
@@ -104,13 +115,14 @@ def follow(layout: Layout) -> Path:
     begin = max(unit, min(1.0, float(finite.mean()))) if pull > 1 and finite.size else 1.0
     size = float(np.median(finite)) if finite.size else 1.0
     held = np.where(infinite, 2 * layout.program.example[layout.edge] + size, capacity)
+    flow = held * _shares(layout, held)
     start = Path(
         unit=unit,
         potential=np.concatenate([np.zeros(layout.unknowns), layout.fixed * unit]),
-        flow=held / 2,
-        slack=held / 2,
-        low=2 * begin / held,
-        high=2 * begin / held,
+        flow=flow,
+        slack=held - flow,
+        low=begin / flow,
+        high=begin / (held - flow),
         carries=infinite,
         steps=0,
     )
@@ -123,6 +135,19 @@ def follow(layout: Layout) -> Path:
         high=np.where(infinite, 0.0, path.high),
     )
     return _steps(layout, freed, unit)
+
+
+def _shares(layout: Layout, capacity: Floats) -> Floats | float:
+    """Per edge the part of its capacity to start from: what all edges between its two groups use of theirs."""
+    program = layout.program
+    example = program.example[layout.edge]
+    if not example.any():  # at a finite barrier nothing is known of the flow
+        return 0.5
+    tail, head = program.group[program.tail[layout.edge]], program.group[program.head[layout.edge]]
+    pair = tail * (int(program.group.max()) + 1) + head
+    used = np.bincount(pair, example) / np.bincount(pair, capacity)
+    shares: Floats = np.clip(used[pair], LEAST, 1 - LEAST)
+    return shares
 
 
 def _steps(layout: Layout, start: Path, begin: float, enough: float = 0.0) -> Path:
@@ -150,11 +175,11 @@ def _steps(layout: Layout, start: Path, begin: float, enough: float = 0.0) -> Pa
     other = np.empty(edges), np.empty(edges), np.empty(edges)
     midway: tuple[Floats, Floats] | None = None
     goal = np.array([begin, begin])
-    steps, near, full = 0, True, False
+    steps, near = 0, True
 
     def after(factor: Factor, lower: Floats, upper: Floats) -> Floats:
         kernels.drive(*state, lower, upper, potential, leaving, room)
-        found = potential.copy()
+        found: Floats = potential.copy()
         found[:unknowns] += factor.solve(leaving[:unknowns] - layout.supply)
         return found
 
@@ -169,9 +194,9 @@ def _steps(layout: Layout, start: Path, begin: float, enough: float = 0.0) -> Pa
     while steps < FOLLOWED:
         mean, mean_infinite, least, most = kernels.products(flow, slack, low, high)
         scale = float(flow.sum()) + size
-        centred = least > 0.5 * end[0] and most < 2 * end[0]
+        centred = least > end[0] / CENTRED and most < CENTRED * end[0]
         done = not open_edges or mean_infinite <= 2 * end[1]
-        if unbalanced < enough * scale or (full and centred and done and unbalanced <= 1e-6 * scale):
+        if unbalanced < enough * scale or (centred and done and unbalanced <= BALANCED * scale):
             break
         if near:
             goal[:] = np.maximum(end, np.minimum(goal, 0.1 * np.array([mean, mean_infinite])))
@@ -185,10 +210,14 @@ def _steps(layout: Layout, start: Path, begin: float, enough: float = 0.0) -> Pa
         ahead = after(factor, lower, upper)
         if not np.isfinite(ahead).all():
             break
-        kernels.correct(*state, lower, upper, ahead, room)
-        ahead, primal, dual = direction(factor, lower, upper, change)
+        primal = dual = 0.0
+        if near:
+            primal, dual = kernels.direction(*state, lower, upper, ahead, change, room)
+        if min(primal, dual) < 1:
+            kernels.correct(*state, lower, upper, ahead, SHARE, room)
+            ahead, primal, dual = direction(factor, lower, upper, change)
         for _ in range(CORRECTED):
-            if min(primal, dual) >= SHY:
+            if min(primal, dual) >= NEARLY:
                 break
             reached = min(1.0, primal) + min(1.0, dual)
             longer = min(1.0, primal + LONGER), min(1.0, dual + LONGER)
@@ -204,7 +233,7 @@ def _steps(layout: Layout, start: Path, begin: float, enough: float = 0.0) -> Pa
         kernels.move(*state[2:], change, lower, upper, primal, dual)
         potential += dual * (ahead - potential)
         unbalanced *= 1 - primal
-        near, full = min(primal, dual) > NEAR, min(primal, dual) == 1
+        near = min(primal, dual) > NEAR
         if midway is None and goal[1] <= 1e-4 * start.unit:
             midway = flow.copy(), low.copy()
         steps += 1
@@ -227,11 +256,17 @@ def polish(layout: Layout, potential: Floats) -> Balance:
     left = np.empty(unknowns)
     excess, entries = np.empty(unknowns), np.empty(layout.pattern.size)
     room = kernels.scratch()
+    factor: Factor | None = None
     best: Balance | None = None
-    worse = 0
-    for steps in range(POLISHED):
+    worse = steps = 0
+    last = math.inf
+
+    def answer() -> None:
         kernels.respond(tail, head, capacity, potential, fine, flow, conductance, room)
         kernels.imbalance(tail, head, flow, layout.supply, left)
+
+    answer()
+    while True:
         noise = rounding(layout.program, flow)
         gap = float(np.abs(left).sum()) + noise
         if best is None or gap < best.gap:
@@ -239,18 +274,33 @@ def polish(layout: Layout, potential: Floats) -> Balance:
             best = Balance(potential.copy(), fine.copy(), flow.copy(), gap, steps)
         else:
             worse += 1
-        if not math.isfinite(gap) or gap < 1.5 * noise:
+        if not math.isfinite(gap) or gap < 1.5 * noise or steps == POLISHED:
             break
-        kernels.assemble(tail, head, place, conductance, entries, excess)
-        rise = -factorise(layout.pattern, entries, excess).solve(left)
+        if factor is None or not gap < AGAIN * last:
+            kernels.assemble(tail, head, place, conductance, entries, excess)
+            factor = factorise(layout.pattern, entries, excess)
+            steps += 1
+        last = gap
+        rise = -factor.solve(left)
         decrement = math.sqrt(max(0.0, -float(left @ rise)))
         if not math.isfinite(decrement):
             break
         if worse >= 3 and decrement < 0.25:
             break
-        kernels.raise_by(potential, fine, rise, 1.0 if decrement < 0.25 else 1 / (1 + decrement))
+        if decrement < 0.25:
+            kernels.raise_by(potential, fine, rise, 1.0)
+            answer()
+            continue
+        factor, before, step = None, (potential.copy(), fine.copy()), 1.0
+        while True:  # no further than to where it is as steep uphill as half of what it was downhill
+            kernels.raise_by(potential, fine, rise, step)
+            answer()
+            if step <= 1 / (1 + decrement) or float(left @ rise) <= 0.5 * decrement**2:
+                break
+            potential[:], fine[:] = before
+            step = max(0.5 * step, 1 / (1 + decrement))
     assert best is not None
-    return best
+    return replace(best, steps=steps)
 
 
 def rounding(program: Program, flow: Floats) -> float:

@@ -157,9 +157,9 @@ def _solve(program: Program, progress: Progress | None) -> tuple[Floats, float, 
     if open_edges.any():
         contracted[layout.edge[open_edges & path.carries]] = True
         deleted[layout.edge[open_edges & ~path.carries]] = True
+        layout = lay_out(program, contracted, deleted)
     steps += path.steps
     for _ in range(REVISIONS):
-        layout = lay_out(program, contracted, deleted)
         start = np.zeros(layout.unknowns + layout.fixed.size)
         start[layout.node] = potential
         start[layout.unknowns :] = layout.fixed
@@ -180,6 +180,7 @@ def _solve(program: Program, progress: Progress | None) -> tuple[Floats, float, 
             return np.ldexp(flow, program.exponent), float(np.ldexp(gap, program.exponent)), steps
         contracted = (contracted & ~backwards) | uphill
         deleted = (deleted & ~uphill) | backwards
+        layout = lay_out(program, contracted, deleted)
     return flow, math.inf, steps
 
 

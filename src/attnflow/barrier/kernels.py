@@ -256,17 +256,22 @@ def recentre(
         more_high: `[edges]`, likewise.
     """
     finite, infinite = goal[0], goal[1]
-    for e in range(flow.size):
-        wanted = infinite if np.isinf(slack[e]) else finite
-        step = (lower[e] - low[e] * change[e]) / flow[e] - low[e]
-        product = (flow[e] + primal * change[e]) * (low[e] + dual * step)
-        back = min(far * wanted, max(wanted / far, product)) - product
-        more_low[e] = lower[e] + max(back, -far * wanted)
-    for e in range(flow.size):
-        step = (upper[e] + high[e] * change[e]) / slack[e] - high[e]
-        product = (slack[e] - primal * change[e]) * (high[e] + dual * step)
-        back = min(far * finite, max(finite / far, product)) - product
-        more_high[e] = upper[e] if np.isinf(slack[e]) else upper[e] + max(back, -far * finite)
+    for first in range(0, flow.size, CHUNK):
+        last = min(first + CHUNK, flow.size)
+        f, s, a, b = flow[first:last], slack[first:last], low[first:last], high[first:last]
+        c, want_a, want_b = change[first:last], lower[first:last], upper[first:last]
+        more_a, more_b = more_low[first:last], more_high[first:last]
+        for i in range(f.size):
+            wanted = infinite if np.isinf(s[i]) else finite
+            step = (want_a[i] - a[i] * c[i]) / f[i] - a[i]
+            product = (f[i] + primal * c[i]) * (a[i] + dual * step)
+            back = min(far * wanted, max(wanted / far, product)) - product
+            more_a[i] = want_a[i] + max(back, -far * wanted)
+        for i in range(f.size):
+            step = (want_b[i] + b[i] * c[i]) / s[i] - b[i]
+            product = (s[i] - primal * c[i]) * (b[i] + dual * step)
+            back = min(far * finite, max(finite / far, product)) - product
+            more_b[i] = want_b[i] if np.isinf(s[i]) else want_b[i] + max(back, -far * finite)
 
 
 @_njit
@@ -282,14 +287,18 @@ def move(
     dual: float,
 ) -> None:
     """Takes a step of flows and multipliers; arguments as for `recentre`."""
-    for e in range(flow.size):
-        low[e] += dual * ((lower[e] - low[e] * change[e]) / flow[e] - low[e])
-    for e in range(flow.size):
-        high[e] += dual * ((upper[e] + high[e] * change[e]) / slack[e] - high[e])
-    for e in range(flow.size):
-        flow[e] += primal * change[e]
-    for e in range(flow.size):
-        slack[e] -= primal * change[e]
+    for first in range(0, flow.size, CHUNK):
+        last = min(first + CHUNK, flow.size)
+        f, s, a, b = flow[first:last], slack[first:last], low[first:last], high[first:last]
+        c, want_a, want_b = change[first:last], lower[first:last], upper[first:last]
+        for i in range(f.size):
+            a[i] += dual * ((want_a[i] - a[i] * c[i]) / f[i] - a[i])
+        for i in range(f.size):
+            b[i] += dual * ((want_b[i] + b[i] * c[i]) / s[i] - b[i])
+        for i in range(f.size):
+            f[i] += primal * c[i]
+        for i in range(f.size):
+            s[i] -= primal * c[i]
 
 
 @_njit

@@ -7,7 +7,7 @@ never forms it: it keeps off-diagonal entries and excesses, and every update of 
 numbers. No subtraction means no cancellation, and each entry of the factors has a small relative error
 whatever the condition number (Grassmann, Taksar & Heyman 1985; Alfa, Xue & Ye 2002, Math. Comp. 71).
 
-Nodes come in blocks (one per group of the network). Blocks are eliminated one at a time in an order that
+Nodes come in blocks, which divide the groups of the network. Blocks are eliminated one at a time in an order that
 makes little work; for a chain of layers that is block tridiagonal elimination. A block without entries of
 its own, not even by fill, is eliminated by division; so the nodes between self- and cross-attention go
 first, and what is left of a decoder is a chain beside the encoder's last layer. All heavy work is matrix
@@ -16,6 +16,7 @@ products of non-negative matrices.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,8 +33,6 @@ Matching = tuple[Ints, Ints]
 
 #: Largest block that the compiled loop eliminates; larger ones are halved.
 LEAF = 64
-#: Rows at a time of a product with a triangle.
-PANEL = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +46,9 @@ class Pattern:
         later: per block its neighbours at the time it is eliminated, in order of elimination.
         empty: per block whether it has no entries of its own at that time.
         matching: per pair (earlier, later) whose entries, at that time, meet no node twice where they are.
-        offset: `[blocks, blocks]`, where the block of (earlier, later) starts in the flat storage.
+        offset: `[blocks, blocks]`, where the block of (earlier, later) starts in the flat storage: each block
+            has a square for itself, then its rows towards all later ones side by side.
+        width: `[blocks]`, length of those rows.
         size: length of the flat storage.
     """
 
@@ -58,6 +59,7 @@ class Pattern:
     empty: tuple[bool, ...]
     matching: Mapping[tuple[int, int], Matching]
     offset: Ints
+    width: Ints
     size: int
     _rank: Ints = field(repr=False)
 
@@ -70,8 +72,24 @@ class Pattern:
             j: nodes.
         """
         places = np.empty(i.size, dtype=np.int64)
-        _place(block, self.start, self.sizes, self._rank, self.offset, i, j, places)
+        _place(block, self.start, self.sizes, self.width, self._rank, self.offset, i, j, places)
         return places
+
+    def square(self, entries: Floats, block: int) -> Floats:
+        """A block's own part of the storage, `[size, size]`."""
+        first, size = int(self.offset[block, block]), int(self.sizes[block])
+        return entries[first : first + size * size].reshape(size, size)
+
+    def rows(self, entries: Floats, block: int) -> Floats:
+        """What the storage has between a block and all later ones, `[size, width]`."""
+        size, width = int(self.sizes[block]), int(self.width[block])
+        first = int(self.offset[block, block]) + size * size
+        return entries[first : first + size * width].reshape(size, width)
+
+    def spans(self, block: int) -> list[slice]:
+        """Where each later block lies in `rows`."""
+        ends = np.cumsum([0, *(int(self.sizes[other]) for other in self.later[block])]).tolist()
+        return [slice(first, last) for first, last in itertools.pairwise(ends)]
 
 
 def pattern(
@@ -132,12 +150,16 @@ def pattern(
     rank = np.full(count, count, dtype=np.int64)
     rank[order] = np.arange(len(order))
     offset = np.full((count, count), -1, dtype=np.int64)
+    width = np.zeros(count, dtype=np.int64)
     size = 0
     for block in order:
         later[block] = tuple(sorted(later[block], key=lambda other: int(rank[other])))
-        for other in (block, *later[block]):
-            offset[block, other] = size
-            size += int(sizes[block]) * int(sizes[other])
+        own = int(sizes[block])
+        offset[block, block] = size
+        for other in later[block]:
+            offset[block, other] = size + own * own + width[block]
+            width[block] += int(sizes[other])
+        size += own * (own + int(width[block]))
     start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     return Pattern(
         order=tuple(order),
@@ -147,6 +169,7 @@ def pattern(
         empty=tuple(hollow_then),
         matching=thin_then,
         offset=offset,
+        width=width,
         size=size,
         _rank=rank,
     )
@@ -161,14 +184,14 @@ class Factor:
         roots: `[unknowns]`, square roots of the pivots.
         inverse: per block that has entries of its own the inverse of its unit lower triangle, `[size, size]`,
             non-negative.
-        beyond: per block and later neighbour the eliminated rows over the roots, `[size, size of neighbour]`,
+        beyond: per block the eliminated rows towards its later neighbours over the roots, `[size, width]`,
             non-negative.
     """
 
     pattern: Pattern
     roots: Floats
     inverse: dict[int, Floats]
-    beyond: dict[int, list[Floats]]
+    beyond: dict[int, Floats]
 
     def solve(self, right: Floats) -> Floats:
         """Returns x with M x = right, both `[unknowns]`."""
@@ -178,18 +201,30 @@ class Factor:
             own = slice(plan.start[block], plan.start[block + 1])
             if block in self.inverse:
                 x[own] = self.inverse[block] @ x[own]
-            share = x[own] / self.roots[own]
-            for other, part in zip(plan.later[block], self.beyond[block]):
-                x[plan.start[other] : plan.start[other + 1]] += share @ part
+            if plan.later[block]:
+                _spread(plan, x, block, (x[own] / self.roots[own]) @ self.beyond[block])
         for block in reversed(plan.order):
             own = slice(plan.start[block], plan.start[block + 1])
             x[own] /= self.roots[own]
-            for other, part in zip(plan.later[block], self.beyond[block]):
-                x[own] += part @ x[plan.start[other] : plan.start[other + 1]]
+            if plan.later[block]:
+                x[own] += self.beyond[block] @ self._gather(x, block)
             x[own] /= self.roots[own]
             if block in self.inverse:
                 x[own] = x[own] @ self.inverse[block]
         return x
+
+    def _gather(self, x: Floats, block: int) -> Floats:
+        start = self.pattern.start
+        return np.concatenate([x[start[other] : start[other + 1]] for other in self.pattern.later[block]])
+
+
+def _spread(plan: Pattern, x: Floats, block: int, addend: Floats) -> None:
+    """Adds `[width]` numbers to those of the later blocks."""
+    at = 0
+    for other in plan.later[block]:
+        first, last = plan.start[other], plan.start[other + 1]
+        x[first:last] += addend[at : at + last - first]
+        at += last - first
 
 
 def factorise(plan: Pattern, entries: Floats, excess: Floats) -> Factor:
@@ -202,52 +237,38 @@ def factorise(plan: Pattern, entries: Floats, excess: Floats) -> Factor:
         excess: `[unknowns]`, conductance to grounded nodes; overwritten. Every connected component needs
             some.
     """
-
-    def view(one: int, two: int) -> Floats:
-        first = plan.offset[one, two]
-        rows, columns = int(plan.sizes[one]), int(plan.sizes[two])
-        return entries[first : first + rows * columns].reshape(rows, columns)
-
     roots = np.empty_like(excess)
     inverse: dict[int, Floats] = {}
-    beyond: dict[int, list[Floats]] = {}
+    beyond = {block: plan.rows(entries, block) for block in plan.order}
+    squares = {block: plan.square(entries, block) for block in plan.order}
+    spans = {block: dict(zip(plan.later[block], plan.spans(block))) for block in plan.order}
     for block in plan.order:
         own = slice(plan.start[block], plan.start[block + 1])
-        later = plan.later[block]
-        beyond[block] = parts = [view(block, other) for other in later]
-        pivots = excess[own] + sum(part.sum(axis=1) for part in parts)
+        rows = beyond[block]
         lost = excess[own].copy()
+        pivots = excess[own] + rows.sum(axis=1)
         if not plan.empty[block]:
-            inverse[block] = triangle = view(block, block)
+            inverse[block] = triangle = squares[block]
             _eliminate(triangle, pivots)
-            for part in parts:
-                _below(triangle, part)
+            rows[...] = triangle @ rows
             lost = triangle @ lost
         roots[own] = root = np.sqrt(pivots)
-        lost /= root
-        for part in parts:
-            part /= root[:, None]
-        for number, (other, part) in enumerate(zip(later, parts)):
-            excess[plan.start[other] : plan.start[other + 1]] += lost @ part
-            for third, wide in zip(later[number:], parts[number:]):
-                into = view(other, third)
-                if (block, other) in plan.matching:
-                    rows, columns = plan.matching[block, other]
-                    if third != other:  # else on the diagonal
-                        into[columns] += part[rows, columns][:, None] * wide[rows]
-                elif (block, third) in plan.matching:
-                    rows, columns = plan.matching[block, third]
-                    into[:, columns] += part[rows].T * wide[rows, columns]
-                else:
-                    into += part.T @ wide
+        rows /= root[:, None]
+        _spread(plan, excess, block, (lost / root) @ rows)
+        for other, span in spans[block].items():
+            part, ahead = rows[:, span], rows[:, span.start :]
+            if (block, other) in plan.matching:
+                few, columns = plan.matching[block, other]
+                added = np.zeros((part.shape[1], ahead.shape[1]))
+                added[columns] = part[few, columns][:, None] * ahead[few]
+            else:
+                added = part.T @ ahead
+            squares[other] += added[:, : part.shape[1]]
+            for third, where in spans[block].items():
+                if where.start > span.start:
+                    into = beyond[other][:, spans[other][third]]
+                    into += added[:, where.start - span.start : where.stop - span.start]
     return Factor(plan, roots, inverse, beyond)
-
-
-def _below(triangle: Floats, rows: Floats) -> None:
-    """Replaces `rows` by `triangle @ rows`, from the last up, sparing most of the zeros above the diagonal."""
-    for last in range(len(rows), 0, -PANEL):
-        first = max(last - PANEL, 0)
-        rows[first:last] = triangle[first:last, :last] @ rows[:last]
 
 
 def _eliminate(W: Floats, outside: Floats) -> None:
@@ -269,8 +290,7 @@ def _eliminate(W: Floats, outside: Floats) -> None:
     outside[:half] += B.sum(axis=1)
     _eliminate(first, outside[:half])
     root = np.sqrt(outside[:half])
-    _below(first, B)
-    B /= root[:, None]
+    B[...] = (first @ B) / root[:, None]
     second += B.T @ B
     outside[half:] += ((first @ lost) / root) @ B
     _eliminate(second, outside[half:])
@@ -319,6 +339,7 @@ def _place(
     block: Ints,
     start: Ints,
     sizes: Ints,
+    width: Ints,
     rank: Ints,
     offset: Ints,
     i: Nodes,
@@ -334,4 +355,5 @@ def _place(
         one, two = block[first], block[second]
         if rank[one] > rank[two] or (one == two and first > second):
             first, second, one, two = second, first, two, one
-        places[e] = offset[one, two] + (first - start[one]) * sizes[two] + second - start[two]
+        stride = sizes[one] if one == two else width[one]
+        places[e] = offset[one, two] + (first - start[one]) * stride + second - start[two]

@@ -20,6 +20,9 @@ Ints = NDArray[np.int64]
 Nodes = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
+#: Unknowns per block of the Laplacian, at most.
+TILE = 128
+
 
 @dataclass(frozen=True, eq=False)
 class Layout:
@@ -93,9 +96,9 @@ def lay_out(program: Program, contracted: Mask, deleted: Mask) -> Layout:
     node = np.empty(classes, dtype=np.int32)
     node[unknown] = np.arange(unknown.size)
     node[rest] = unknown.size + np.arange(rest.size)
-    block = group[unknown]
+    block = _tiles(group[unknown])
     tail, head = node[tail], node[head]
-    plan = _plan(block, int(program.group.max()) + 1, tail, head)
+    plan = _plan(block, tail, head)
     supply = np.zeros(classes)
     np.add.at(supply, merged, program.supply)
     return Layout(
@@ -113,21 +116,38 @@ def lay_out(program: Program, contracted: Mask, deleted: Mask) -> Layout:
     )
 
 
-def _plan(block: Ints, blocks: int, tail: Nodes, head: Nodes) -> Pattern:
+def _tiles(group: Ints) -> Ints:
+    """Splits every group of unknowns into blocks of about equal size, numbered in order.
+
+    Args:
+        group: `[unknowns]`, ascending.
+    """
+    sizes = np.bincount(group)
+    tiles = -(-sizes // TILE)
+    at = np.arange(group.size) - (np.cumsum(sizes) - sizes)[group]
+    block: Ints = (np.cumsum(tiles) - tiles)[group] + at * tiles[group] // sizes[group]
+    return block
+
+
+def _plan(block: Ints, tail: Nodes, head: Nodes) -> Pattern:
     """Finds which blocks have entries between them, and which pairs of blocks a matching."""
-    count = np.zeros((blocks, blocks), dtype=np.int64)
+    sizes = np.bincount(block)
+    count = np.zeros((sizes.size, sizes.size), dtype=np.int64)
     count_pairs(block, tail, head, count)
-    sizes = np.bincount(block, minlength=blocks)
     start = np.cumsum(sizes) - sizes
     pairs = [(int(a), int(b)) for a, b in np.argwhere(np.triu(count, 1))]
+    few = count <= np.minimum(sizes[:, None], sizes[None, :])
     matching: dict[tuple[int, int], Matching] = {}
+    inner = np.flatnonzero((tail < block.size) & (head < block.size) & (tail != head))
+    one, two = np.minimum(tail[inner], head[inner]), np.maximum(tail[inner], head[inner])
+    thin = few[
+        block[one], block[two]
+    ]  # unknowns are numbered block by block: the smaller has the smaller block
+    one, two = one[thin], two[thin]
     for a, b in pairs:
-        if count[a, b] > min(sizes[a], sizes[b]):
-            continue
-        one, two = np.minimum(tail, head), np.maximum(tail, head)  # unknowns are numbered block by block
-        between = (one >= start[a]) & (one < start[a] + sizes[a])
-        between &= (two >= start[b]) & (two < start[b] + sizes[b])
-        rows, columns = one[between] - start[a], two[between] - start[b]
-        if np.unique(rows).size == rows.size and np.unique(columns).size == columns.size:
-            matching[a, b] = rows, columns
+        if few[a, b]:
+            between = (block[one] == a) & (block[two] == b)
+            rows, columns = one[between] - start[a], two[between] - start[b]
+            if np.unique(rows).size == rows.size and np.unique(columns).size == columns.size:
+                matching[a, b] = rows, columns
     return pattern(sizes, pairs, np.flatnonzero(np.diag(count) == 0).tolist(), matching)

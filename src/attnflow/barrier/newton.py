@@ -4,7 +4,8 @@
 knows infinite edges as edges, whose products of flow and multiplier it drives towards 0. `polish` then
 has finite edges only and needs nothing but potentials: for given potentials the flow on every edge has a
 closed form, so the one thing left to get right is conservation. Its function of the potentials is
-self-concordant, so damped Newton steps converge from anywhere, at last quadratically.
+self-concordant, so Newton steps that are shortened where they overshoot converge from anywhere, at last
+quadratically; by then one factor serves several steps.
 
 The certificate. Let f be the flow that answers to potentials y, and r what conservation lacks at each
 node. f is then the exact answer of the program whose supplies are changed by r. Between the two programs

@@ -127,49 +127,6 @@ def drive(
 
 
 @_njit
-def correct(
-    tail: Nodes,
-    head: Nodes,
-    flow: Floats,
-    slack: Floats,
-    low: Floats,
-    high: Floats,
-    lower: Floats,
-    upper: Floats,
-    potential: Floats,
-    share: float,
-    room: Floats,
-) -> None:
-    """Takes off the products aimed at what second-order terms would add to them (Mehrotra 1992).
-
-    Args:
-        lower: `[edges]`, updated.
-        upper: `[edges]`, likewise.
-        potential: `[nodes]`, after the step.
-        share: no product changes by more than this part of itself.
-        room: see `scratch`.
-    """
-    change = room[0]
-    for first in range(0, tail.size, CHUNK):
-        last = min(first + CHUNK, tail.size)
-        t, h, f, s = tail[first:last], head[first:last], flow[first:last], slack[first:last]
-        a, b, want_a, want_b = low[first:last], high[first:last], lower[first:last], upper[first:last]
-        for i in range(t.size):
-            change[i] = potential[t[i]] - potential[h[i]]
-        for i in range(t.size):
-            one, two = 1.0 / f[i], 1.0 / s[i]
-            change[i] = (want_a[i] * one - want_b[i] * two - change[i]) / (a[i] * one + b[i] * two)
-        for i in range(t.size):
-            more = change[i] * (a[i] - (want_a[i] - a[i] * change[i]) / f[i])
-            most = share * want_a[i]
-            want_a[i] += min(most, max(-most, more))
-        for i in range(t.size):
-            more = change[i] * ((want_b[i] + b[i] * change[i]) / s[i] - b[i])
-            most = share * want_b[i]
-            want_b[i] += min(most, max(-most, more))
-
-
-@_njit
 def direction(
     tail: Nodes,
     head: Nodes,
@@ -224,6 +181,37 @@ def direction(
             above = (b[i] - (b[i] * c[i] + want_b[i]) * two[i]) / max(b[i], TINY)
             dual[i] = max(dual[i], max(below, above))
     return 1.0 / primal.max(), 1.0 / dual.max()
+
+
+@_njit
+def correct(
+    flow: Floats,
+    slack: Floats,
+    low: Floats,
+    high: Floats,
+    change: Floats,
+    lower: Floats,
+    upper: Floats,
+    share: float,
+) -> None:
+    """Takes off the products aimed at what second-order terms would add to them (Mehrotra 1992).
+
+    Args:
+        change: `[edges]`, step of the flows that goes with the products aimed at.
+        lower: `[edges]`, updated.
+        upper: `[edges]`, likewise.
+        share: no product changes by more than this part of itself.
+    """
+    for first in range(0, flow.size, CHUNK):
+        last = min(first + CHUNK, flow.size)
+        f, s, a, b = flow[first:last], slack[first:last], low[first:last], high[first:last]
+        c, want_a, want_b = change[first:last], lower[first:last], upper[first:last]
+        for i in range(f.size):
+            more, most = c[i] * (a[i] - (want_a[i] - a[i] * c[i]) / f[i]), share * want_a[i]
+            want_a[i] += min(most, max(-most, more))
+        for i in range(f.size):
+            more, most = c[i] * ((want_b[i] + b[i] * c[i]) / s[i] - b[i]), share * want_b[i]
+            want_b[i] += min(most, max(-most, more))
 
 
 @_njit

@@ -178,17 +178,13 @@ def _steps(layout: Layout, start: Path, begin: float, enough: float = 0.0) -> Pa
     goal = np.array([begin, begin])
     steps, near = 0, True
 
-    def after(factor: Factor, lower: Floats, upper: Floats) -> Floats:
-        kernels.drive(*state, lower, upper, potential, leaving, room)
-        found: Floats = potential.copy()
-        found[:unknowns] += factor.solve(leaving[:unknowns] - layout.supply)
-        return found
-
     def direction(
         factor: Factor, lower: Floats, upper: Floats, change: Floats
     ) -> tuple[Floats, float, float]:
-        found = after(factor, lower, upper)
-        return found, *kernels.direction(*state, lower, upper, found, change, room)
+        kernels.drive(*state, lower, upper, potential, leaving, room)
+        ahead = potential.copy()
+        ahead[:unknowns] += factor.solve(leaving[:unknowns] - layout.supply)
+        return ahead, *kernels.direction(*state, lower, upper, ahead, change, room)
 
     kernels.imbalance(tail, head, flow, layout.supply, left)
     unbalanced = float(np.abs(left).sum())
@@ -208,14 +204,11 @@ def _steps(layout: Layout, start: Path, begin: float, enough: float = 0.0) -> Pa
         if open_edges:
             lower[infinite] = goal[1]
         upper[:] = lower
-        ahead = after(factor, lower, upper)
+        ahead, primal, dual = direction(factor, lower, upper, change)
         if not np.isfinite(ahead).all():
             break
-        primal = dual = 0.0
-        if near:
-            primal, dual = kernels.direction(*state, lower, upper, ahead, change, room)
         if min(primal, dual) < 1:
-            kernels.correct(*state, lower, upper, ahead, SHARE, room)
+            kernels.correct(*state[2:], change, lower, upper, SHARE)
             ahead, primal, dual = direction(factor, lower, upper, change)
         for _ in range(CORRECTED):
             if min(primal, dual) >= NEARLY:

@@ -55,7 +55,7 @@ def compile_kernels(
         from attnflow.barrier.kernels import drive
 
         some = np.array([[0.5, 0.3, 0.2], [0.2, 0.6, 0.2], [0.1, 0.2, 0.7]])
-        small = Solver(FlowNetwork.encoder(np.array([some, some])), 0)
+        small = Solver(FlowNetwork.encoder(np.array([some] * 4)), 0)
         steps.append(lambda: centre(small))
         announce = announce if is_cached(drive) else progress
     for number, step in enumerate(steps):

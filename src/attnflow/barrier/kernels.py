@@ -185,108 +185,78 @@ def direction(
 
 @_njit
 def correct(
-    flow: Floats,
-    slack: Floats,
-    low: Floats,
-    high: Floats,
-    change: Floats,
-    lower: Floats,
-    upper: Floats,
-    share: float,
+    distance: Floats, multiplier: Floats, change: Floats, sign: float, wanted: Floats, share: float
 ) -> None:
     """Takes off the products aimed at what second-order terms would add to them (Mehrotra 1992).
 
     Args:
+        distance: `[edges]`, from a bound: flow or slack.
+        multiplier: `[edges]`, of that bound.
         change: `[edges]`, step of the flows that goes with the products aimed at.
-        lower: `[edges]`, updated.
-        upper: `[edges]`, likewise.
+        sign: 1 for flows, -1 for slacks.
+        wanted: `[edges]`, products aimed at; updated.
         share: no product changes by more than this part of itself.
     """
-    for first in range(0, flow.size, CHUNK):
-        last = min(first + CHUNK, flow.size)
-        f, s, a, b = flow[first:last], slack[first:last], low[first:last], high[first:last]
-        c, want_a, want_b = change[first:last], lower[first:last], upper[first:last]
-        for i in range(f.size):
-            more, most = c[i] * (a[i] - (want_a[i] - a[i] * c[i]) / f[i]), share * want_a[i]
-            want_a[i] += min(most, max(-most, more))
-        for i in range(f.size):
-            more, most = c[i] * ((want_b[i] + b[i] * c[i]) / s[i] - b[i]), share * want_b[i]
-            want_b[i] += min(most, max(-most, more))
+    for e in range(distance.size):
+        step = sign * change[e]
+        rise = (wanted[e] - multiplier[e] * step) / distance[e] - multiplier[e]
+        most = share * wanted[e]
+        wanted[e] += min(most, max(-most, -step * rise))
 
 
 @_njit
 def recentre(
-    flow: Floats,
-    slack: Floats,
-    low: Floats,
-    high: Floats,
+    distance: Floats,
+    multiplier: Floats,
     change: Floats,
-    lower: Floats,
-    upper: Floats,
+    sign: float,
+    wanted: Floats,
+    slack: Floats,
     primal: float,
     dual: float,
     far: float,
     goal: Floats,
-    more_low: Floats,
-    more_high: Floats,
+    more: Floats,
 ) -> None:
     """Adds to the products aimed at what brings those far off the goal back (Gondzio 1996).
 
     Args:
-        change: `[edges]`, step of the flows that goes with the products aimed at.
-        lower: `[edges]`, products aimed at so far.
-        upper: `[edges]`, likewise.
+        distance: as for `correct`, like the next four.
+        slack: `[edges]`, to tell infinite edges by.
         primal: length of the step of flows that the products are looked at after.
         dual: length of the step of multipliers.
         far: products outside [goal / far, far * goal] are brought back to the nearer end.
         goal: `[2]`: products wanted on finite and infinite edges.
-        more_low: `[edges]`, overwritten: the new ones.
-        more_high: `[edges]`, likewise.
+        more: `[edges]`, overwritten: the new ones. Nothing comes near an infinite distance.
     """
     finite, infinite = goal[0], goal[1]
-    for first in range(0, flow.size, CHUNK):
-        last = min(first + CHUNK, flow.size)
-        f, s, a, b = flow[first:last], slack[first:last], low[first:last], high[first:last]
-        c, want_a, want_b = change[first:last], lower[first:last], upper[first:last]
-        more_a, more_b = more_low[first:last], more_high[first:last]
-        for i in range(f.size):
-            wanted = infinite if np.isinf(s[i]) else finite
-            step = (want_a[i] - a[i] * c[i]) / f[i] - a[i]
-            product = (f[i] + primal * c[i]) * (a[i] + dual * step)
-            back = min(far * wanted, max(wanted / far, product)) - product
-            more_a[i] = want_a[i] + max(back, -far * wanted)
-        for i in range(f.size):
-            step = (want_b[i] + b[i] * c[i]) / s[i] - b[i]
-            product = (s[i] - primal * c[i]) * (b[i] + dual * step)
-            back = min(far * finite, max(finite / far, product)) - product
-            more_b[i] = want_b[i] if np.isinf(s[i]) else want_b[i] + max(back, -far * finite)
+    for e in range(distance.size):
+        aim = infinite if np.isinf(slack[e]) else finite
+        step = sign * change[e]
+        rise = (wanted[e] - multiplier[e] * step) / distance[e] - multiplier[e]
+        product = (distance[e] + primal * step) * (multiplier[e] + dual * rise)
+        back = max(min(far * aim, max(aim / far, product)) - product, -far * aim)
+        more[e] = wanted[e] if np.isinf(distance[e]) else wanted[e] + back
 
 
 @_njit
 def move(
-    flow: Floats,
-    slack: Floats,
-    low: Floats,
-    high: Floats,
+    distance: Floats,
+    multiplier: Floats,
     change: Floats,
-    lower: Floats,
-    upper: Floats,
+    sign: float,
+    wanted: Floats,
     primal: float,
     dual: float,
 ) -> None:
-    """Takes a step of flows and multipliers; arguments as for `recentre`."""
-    for first in range(0, flow.size, CHUNK):
-        last = min(first + CHUNK, flow.size)
-        f, s, a, b = flow[first:last], slack[first:last], low[first:last], high[first:last]
-        c, want_a, want_b = change[first:last], lower[first:last], upper[first:last]
-        for i in range(f.size):
-            a[i] += dual * ((want_a[i] - a[i] * c[i]) / f[i] - a[i])
-        for i in range(f.size):
-            b[i] += dual * ((want_b[i] + b[i] * c[i]) / s[i] - b[i])
-        for i in range(f.size):
-            f[i] += primal * c[i]
-        for i in range(f.size):
-            s[i] -= primal * c[i]
+    """Takes a step of distances and multipliers; arguments as for `recentre`."""
+    for first in range(0, distance.size, CHUNK):
+        last = min(first + CHUNK, distance.size)
+        d, m, c, want = distance[first:last], multiplier[first:last], change[first:last], wanted[first:last]
+        for i in range(d.size):
+            m[i] += dual * ((want[i] - m[i] * sign * c[i]) / d[i] - m[i])
+        for i in range(d.size):
+            d[i] += primal * sign * c[i]
 
 
 @_njit

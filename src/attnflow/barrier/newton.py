@@ -208,14 +208,16 @@ def _steps(layout: Layout, start: Path, begin: float, enough: float = 0.0) -> Pa
         if not np.isfinite(ahead).all():
             break
         if min(primal, dual) < 1:
-            kernels.correct(*state[2:], change, lower, upper, SHARE)
+            kernels.correct(flow, low, change, 1.0, lower, SHARE)
+            kernels.correct(slack, high, change, -1.0, upper, SHARE)
             ahead, primal, dual = direction(factor, lower, upper, change)
         for _ in range(CORRECTED):
             if min(primal, dual) >= NEARLY:
                 break
             reached = min(1.0, primal) + min(1.0, dual)
             longer = min(1.0, primal + LONGER), min(1.0, dual + LONGER)
-            kernels.recentre(*state[2:], change, lower, upper, *longer, FAR, goal, *other[:2])
+            kernels.recentre(flow, low, change, 1.0, lower, slack, *longer, FAR, goal, other[0])
+            kernels.recentre(slack, high, change, -1.0, upper, slack, *longer, FAR, goal, other[1])
             found = direction(factor, *other)
             gain = min(1.0, found[1]) + min(1.0, found[2]) - reached
             if gain >= 0:
@@ -224,7 +226,8 @@ def _steps(layout: Layout, start: Path, begin: float, enough: float = 0.0) -> Pa
             if gain < WORTH:
                 break
         primal, dual = min(1.0, SHY * primal), min(1.0, SHY * dual)
-        kernels.move(*state[2:], change, lower, upper, primal, dual)
+        kernels.move(flow, low, change, 1.0, lower, primal, dual)
+        kernels.move(slack, high, change, -1.0, upper, primal, dual)
         potential += dual * (ahead - potential)
         unbalanced *= 1 - primal
         near = min(primal, dual) > NEAR

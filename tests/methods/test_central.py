@@ -545,7 +545,7 @@ def test_laplacian_keeps_every_digit_whatever_the_condition(sizes: tuple[int, ..
         (a, b) for a, b in itertools.combinations(range(len(sizes)), 2) if W[block == a][:, block == b].any()
     ]
     plan = pattern(np.array(sizes), pairs)
-    i, j = np.nonzero(W)
+    i, j = (ends.astype(np.int32) for ends in np.nonzero(W))
     entries = np.zeros(plan.size)
     entries[plan.place(block, i, j)] = W[i, j]
     right = rng.random(n)
@@ -554,6 +554,32 @@ def test_laplacian_keeps_every_digit_whatever_the_condition(sizes: tuple[int, ..
     exact = exactly_solved(both, [Fraction(e) for e in excess], [Fraction(r) for r in right])
     for mine, true in zip(solved, exact):
         assert abs(Fraction(mine) - true) <= Fraction(1, 10**13) * abs(true)
+
+
+def test_empty_blocks_and_matchings_change_nothing() -> None:
+    # As between self- and cross-attention: block 1 meets block 0 in every node, block 2 in single ones.
+    rng = np.random.default_rng(2)
+    sizes = np.array([5, 6, 6, 4])
+    block = np.repeat(np.arange(4), sizes)
+    W = np.zeros((21, 21))
+    W[:5, 5:11] = rng.random((5, 6))
+    rows, columns = np.array([0, 1, 2, 4, 5]), np.array([1, 0, 3, 5, 2])
+    W[5 + rows, 11 + columns] = rng.random(5)
+    W[11:17, 17:] = rng.random((6, 4))
+    excess = rng.random(21)
+    pairs = [(0, 1), (1, 2), (2, 3)]
+    right = rng.normal(size=21)
+    M = np.diag(excess + (W + W.T).sum(axis=1)) - W - W.T
+    i, j = (ends.astype(np.int32) for ends in np.nonzero(W))
+    for plan in (
+        pattern(sizes, pairs, range(4), {(1, 2): (rows, columns)}),
+        pattern(sizes, pairs, range(4)),
+        pattern(sizes, pairs),
+    ):
+        entries = np.zeros(plan.size)
+        entries[plan.place(block, j, i)] = W[i, j]
+        solved = factorise(plan, entries, excess.copy()).solve(right)
+        assert solved == pytest.approx(np.linalg.solve(M, right), rel=1e-12)
 
 
 @pytest.mark.parametrize("n", [64, 65, 200])

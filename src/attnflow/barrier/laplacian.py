@@ -7,11 +7,11 @@ never forms it: it keeps off-diagonal entries and excesses, and every update of 
 numbers. No subtraction means no cancellation, and each entry of the factors has a small relative error
 whatever the condition number (Grassmann, Taksar & Heyman 1985; Alfa, Xue & Ye 2002, Math. Comp. 71).
 
-Nodes come in blocks, which divide the groups of the network. Blocks are eliminated one at a time in an order that
-makes little work; for a chain of layers that is block tridiagonal elimination. A block without entries of
-its own, not even by fill, is eliminated by division; so the nodes between self- and cross-attention go
-first, and what is left of a decoder is a chain beside the encoder's last layer. All heavy work is matrix
-products of non-negative matrices.
+Nodes come in blocks, into which the groups of the network are cut. Blocks are eliminated one at a time in
+an order that makes little work; for a chain of layers that is block tridiagonal elimination. A block
+without entries of its own, not even by fill, is eliminated by division; so the nodes between self- and
+cross-attention go first, and what is left of a decoder is a chain beside the encoder's last layer. All
+heavy work is matrix products of non-negative matrices.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ PAGES, BASE_PAGES, LOGGED, BASE_LOGGED, HINT, OPEN, SINK, DEEPEST, WIDE, LOW_END
 )
 MOST_PAGES, MOST_LOGGED, MOST_LEVELS = range(13, 16)
 # Entries of `Desk.table`.
-STATE, BASES, MARKS, SPANS, LEVELS, SOURCES, STACK, BITS_NOW, PAGED, POOL, LOG, META = range(12)
+STATE, BASES, MARKS, SPANS, LEVELS, SOURCES, STACK, BITS_NOW, PAGED, POOL, LOG, META, AUGMENT = range(13)
 
 #: What must be free before the flow of an edge is changed, which takes one page and three entries at most.
 PAGES_LEFT, ENTRIES_LEFT = 2, 8
@@ -63,7 +63,7 @@ class Desk(NamedTuple):
     """Scratch tables of one thread.
 
     Attributes:
-        table: `[12]`, addresses of the following; loops are given this.
+        table: `[13]`, addresses of the following and of the loop `augment`; loops are given this.
         state: `[nodes * 4]`.
         base: `[nodes * 2]`, what the base flow is owed, and its flow along streams.
         marks: `[6 * words]`, sets of nodes.
@@ -94,8 +94,8 @@ class Desk(NamedTuple):
     meta: Ints
 
 
-def make(net: Net, useful: NDArray[np.bool_], edges: int, distances: int) -> Desk:
-    """Allocates scratch tables, without a flow, for so many edges with flow.
+def make(net: Net, useful: NDArray[np.bool_], edges: int, distances: int, augment: int) -> Desk:
+    """Allocates scratch tables, without a flow, for so many edges with flow; `augment` is that loop's address.
 
     Nodes that are not useful, for they do not lead to the target, are never in play.
     """
@@ -121,7 +121,8 @@ def make(net: Net, useful: NDArray[np.bool_], edges: int, distances: int) -> Des
         "log": np.zeros(4 * (3 * edges + 16), dtype=np.int64),
         "meta": meta,
     }
-    return Desk(table=np.array([address(array) for array in arrays.values()], dtype=np.int64), **arrays)
+    table = np.array([*(address(array) for array in arrays.values()), augment], dtype=np.int64)
+    return Desk(table=table, **arrays)
 
 
 def row(desk: Desk, mark: int) -> Ints:

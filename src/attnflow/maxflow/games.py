@@ -22,6 +22,7 @@ import numpy as np
 
 from attnflow.maxflow.desk import (
     ALIVE,
+    AUGMENT,
     BASE_LOGGED,
     BASE_OWED,
     BASE_PAGES,
@@ -58,6 +59,7 @@ from attnflow.maxflow.desk import (
 from attnflow.maxflow.graph import INFINITE
 from attnflow.maxflow.loops import (
     bit_of,
+    call,
     entry,
     get,
     get_double,
@@ -100,7 +102,7 @@ from attnflow.maxflow.net import (
     remove,
     units_of,
 )
-from attnflow.maxflow.phases import augment, cut_of
+from attnflow.maxflow.phases import cut_of
 from attnflow.maxflow.residual import flow_of, send, send_on_column, send_on_row
 
 #: Who has less than 2^-FAR of what is left does not spread it farther than one edge.
@@ -404,7 +406,8 @@ def owe(net, desk, begin, low, high, grand, targets, demands):
                 put(state, 4 * (start + k) + SUPPLY, share)
                 put(sources, count, start + k)
                 count += 1
-            found = augment(net, desk, count, grand - laid, get(meta, WIDE) if turn == 0 else np.int64(0))
+            phases = get(meta, WIDE) if turn == 0 else np.int64(0)
+            found = call(get(desk, AUGMENT), net, desk, count, grand - laid, phases)
             if found < 0:
                 return found
             laid += found
@@ -492,7 +495,7 @@ def play_single(
                 return place
             total += sent_on
         put(meta, HINT, get(nodes, 8 * get(own, 0) + AT))
-        more = augment(net, desk, count, limit - total, np.int64(0))
+        more = call(get(desk, AUGMENT), net, desk, count, limit - total, np.int64(0))
         if more < 0:
             return place if more == FULL else more
         total += more
@@ -553,7 +556,7 @@ def play(net, desk, member_start, members, supplies, themselves, rounds, steps, 
                 else:
                     count, _ = _supply(net, desk, own, count, np.int64(0))
                 put(meta, HINT, get(nodes, 8 * get(own, 0) + AT))
-            more = augment(net, desk, count, limit - total, np.int64(0))
+            more = call(get(desk, AUGMENT), net, desk, count, limit - total, np.int64(0))
             if more < 0:
                 return number if more == FULL else more
             for i in range(count):

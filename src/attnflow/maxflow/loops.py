@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
+from numba.core.ccallback import CFunc
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -26,23 +29,22 @@ _WRITTEN = tuple(
 )
 
 
+#: How every loop is compiled: it counts no references to arrays and does not ask where an index lies.
+_OPTIONS = {"boundscheck": False, "error_model": "numpy", "_nrt": False}
+
+
+def _stamp(cache: Any) -> None:
+    """Makes a cache on disk out of date when any of the loops' files changes."""
+    with contextlib.suppress(AttributeError):  # another layout: it asks for the loop's own file only
+        cache._cache_file._source_stamp = _WRITTEN
+
+
 def _compiled(**options: bool) -> Callable[[Any], Any]:
-    """Compiles a loop once, cached on disk; it lets other threads run, and counts no references to arrays."""
+    """Compiles a loop once, cached on disk; it lets other threads run."""
 
     def compile_(function: Any) -> Any:
-        loop = njit(
-            cache=True,
-            nogil=True,
-            boundscheck=False,
-            error_model="numpy",
-            no_cfunc_wrapper=True,
-            _nrt=False,
-            **options,
-        )(function)
-        with contextlib.suppress(
-            AttributeError
-        ):  # another cache layout: it asks for the loop's own file only
-            loop._cache._cache_file._source_stamp = _WRITTEN
+        loop = njit(cache=True, nogil=True, no_cfunc_wrapper=True, **_OPTIONS, **options)(function)
+        _stamp(loop._cache)
         return loop
 
     return compile_
@@ -54,6 +56,46 @@ entry = _compiled()
 inner = _compiled(no_cpython_wrapper=True)
 #: A loop that becomes part of those that call it.
 inlined = _compiled(no_cpython_wrapper=True, forceinline=True)
+
+
+class Pointed:
+    """A loop that other loops `call` at its address: they are compiled without it.
+
+    It takes int64 alone, addresses of tables among them, and returns one.
+    """
+
+    def __init__(self, function: Any) -> None:
+        self._function = function
+
+    @cached_property
+    def address(self) -> int:
+        """Where its machine code lies in this process; it is compiled, or read from the cache, when first asked for."""
+        count = self._function.__code__.co_argcount
+        loop: Any = CFunc(self._function, ((types.int64,) * count, types.int64), locals={}, options=_OPTIONS)
+        loop.enable_caching()
+        _stamp(loop._cache)
+        loop.compile()
+        self._loop = loop  # keeps the code
+        address: int = loop.address
+        return address
+
+
+@intrinsic
+def call(typingctx: Any, loop: Any, net: Any, desk: Any, one: Any, two: Any, three: Any) -> Any:
+    """Calls a `Pointed` loop at its address with two tables, whose addresses it gets, and three numbers."""
+    tables = [table if isinstance(table, types.Array) else types.int64 for table in (net, desk)]
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word = context.get_value_type(types.int64)
+        values = list(args[1:])
+        for n, table in enumerate(tables):
+            if isinstance(table, types.Array):
+                start = context.make_array(table)(context, builder, values[n]).data
+                values[n] = builder.ptrtoint(start, word)
+        function = ir.FunctionType(word, [word] * len(values))
+        return builder.call(builder.inttoptr(args[0], function.as_pointer()), values)
+
+    return types.int64(types.int64, *tables, types.int64, types.int64, types.int64), generate
 
 
 def _entry(kind: Any) -> tuple[Any, Any]:

@@ -48,7 +48,7 @@ from attnflow.maxflow.desk import (
     WIDE,
 )
 from attnflow.maxflow.graph import INFINITE
-from attnflow.maxflow.loops import bit_of, get, get_double, inlined, inner, lowest, put
+from attnflow.maxflow.loops import Pointed, bit_of, get, get_double, inlined, inner, lowest, put
 from attnflow.maxflow.net import (
     AFTER,
     ALONG,
@@ -509,7 +509,7 @@ def _pull(net, desk, top, limit, fine):
     return total
 
 
-@inner
+@Pointed
 def augment(net, desk, count, limit, most):
     """Sends what is left over phases, until none of it gets anywhere; returns what it sent, FULL or BROKEN.
 

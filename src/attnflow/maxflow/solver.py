@@ -17,6 +17,7 @@ from attnflow.errors import NetworkError, SolverError
 from attnflow.maxflow import desk, games, net, residual
 from attnflow.maxflow.desk import Desk
 from attnflow.maxflow.graph import INFINITE, LARGEST, Graph, to_units
+from attnflow.maxflow.phases import augment
 from attnflow.maxflow.threads import run_all, thread_count
 
 if TYPE_CHECKING:
@@ -386,7 +387,7 @@ class Solver:
             useful = useful.copy().reshape(layers + 1, -1)
             useful[1:, self.positions[0]] = False
             useful = useful.ravel()
-        room = desk.make(self._net, useful, self._edges, self._distances)
+        room = desk.make(self._net, useful, self._edges, self._distances, augment.address)
         room.meta[desk.ALONE] = alone
         if opened and alone:
             room.meta[[desk.OPEN, desk.SINK]] = 1, self.positions[0]

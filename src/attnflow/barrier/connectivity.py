@@ -5,46 +5,43 @@ Compiled loops on plain lists of edges. All arrays of nodes are indexed by node 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from attnflow.barrier.loops import loop
 
 Ints = NDArray[np.int64]
 Nodes = NDArray[np.int32]
 
 
-def _njit(function: Any) -> Any:
-    return njit(cache=True, nogil=True, boundscheck=False)(function)
-
-
-@_njit
 def by_tail(tail: Nodes, head: Nodes, nodes: int) -> tuple[Ints, Nodes]:
     """Sorts edges by where they start.
 
     Returns:
         `[nodes + 1]` where each node's edges begin, and `[edges]` the heads in that order.
     """
-    start = np.zeros(nodes + 1, dtype=np.int64)
-    for e in range(tail.size):
-        start[tail[e] + 1] += 1
-    for i in range(nodes):
-        start[i + 1] += start[i]
-    place = start[:-1].copy()
+    start = np.concatenate([[0], np.cumsum(np.bincount(tail, minlength=nodes))]).astype(np.int64)
     heads = np.empty(tail.size, dtype=np.int32)
-    for e in range(tail.size):
-        heads[place[tail[e]]] = head[e]
-        place[tail[e]] += 1
+    _sort(tail, head, start[:-1].copy(), heads)
     return start, heads
 
 
-@_njit
+@loop
+def _sort(tail: Nodes, head: Nodes, place: Ints, heads: Nodes) -> None:
+    for e in range(tail.size):
+        heads[place[tail[e]]] = head[e]
+        place[tail[e]] += 1
+
+
 def reached(start: Ints, heads: Nodes, seed: int) -> NDArray[np.bool_]:
     """Marks every node that a directed path from `seed` leads to, `seed` included."""
-    nodes = start.size - 1
-    seen = np.zeros(nodes, dtype=np.bool_)
-    queue = np.empty(nodes, dtype=np.int64)
+    seen = np.zeros(start.size - 1, dtype=np.bool_)
+    _reach(start, heads, seed, seen, np.empty(seen.size, dtype=np.int64))
+    return seen
+
+
+@loop
+def _reach(start: Ints, heads: Nodes, seed: int, seen: NDArray[np.bool_], queue: Ints) -> None:
     queue[0] = seed
     seen[seed] = True
     front, back = 0, 1
@@ -57,21 +54,24 @@ def reached(start: Ints, heads: Nodes, seed: int) -> NDArray[np.bool_]:
                 seen[other] = True
                 queue[back] = other
                 back += 1
-    return seen
 
 
-@_njit
 def strong_components(start: Ints, heads: Nodes) -> Ints:
     """Numbers the strongly connected components (Tarjan 1972, without recursion)."""
     nodes = start.size - 1
     label = np.full(nodes, -1, dtype=np.int64)
-    number = np.zeros(nodes, dtype=np.int64)  # order of discovery, from 1
-    low = np.zeros(nodes, dtype=np.int64)
-    arc = start[:-1].copy()
-    open_nodes = np.empty(nodes, dtype=np.int64)
-    path = np.empty(nodes, dtype=np.int64)
+    number, low, opened, path = np.zeros((4, nodes), dtype=np.int64)
+    _strong(start, heads, label, number, low, start[:-1].copy(), opened, path)
+    return label
+
+
+@loop
+def _strong(
+    start: Ints, heads: Nodes, label: Ints, number: Ints, low: Ints, arc: Ints, open_nodes: Ints, path: Ints
+) -> None:
+    """See `strong_components`; `number` is the order of discovery, from 1."""
     opened = found = components = 0
-    for root in range(nodes):
+    for root in range(label.size):
         if number[root] != 0:
             continue
         depth = 0
@@ -105,10 +105,8 @@ def strong_components(start: Ints, heads: Nodes) -> Ints:
             depth -= 1
             if depth >= 0 and low[node] < low[path[depth]]:
                 low[path[depth]] = low[node]
-    return label
 
 
-@_njit
 def joined(tail: Nodes, head: Nodes, nodes: int) -> tuple[Nodes, int]:
     """Numbers the connected components, directions ignored.
 
@@ -116,10 +114,15 @@ def joined(tail: Nodes, head: Nodes, nodes: int) -> tuple[Nodes, int]:
         `[nodes]` component numbers from 0 up in the order of their first node, and the first edge that
         closes a loop, or -1.
     """
-    parent = np.arange(nodes)
-    loop = -1
+    label = np.empty(nodes, dtype=np.int32)
+    return label, int(_join(tail, head, np.arange(nodes), label))
+
+
+@loop
+def _join(tail: Nodes, head: Nodes, parent: Ints, label: Nodes) -> int:
+    first = -1
     for e in range(tail.size):
-        a, b = tail[e], head[e]
+        a, b = np.int64(tail[e]), np.int64(head[e])
         while parent[a] != a:
             parent[a] = parent[parent[a]]
             a = parent[a]
@@ -127,24 +130,23 @@ def joined(tail: Nodes, head: Nodes, nodes: int) -> tuple[Nodes, int]:
             parent[b] = parent[parent[b]]
             b = parent[b]
         if a == b:
-            if loop < 0:
-                loop = e
+            if first < 0:
+                first = e
         elif a < b:
             parent[b] = a
         else:
             parent[a] = b
-    label = np.empty(nodes, dtype=np.int32)
     count = 0
-    for i in range(nodes):
+    for i in range(parent.size):
         if parent[i] == i:
             label[i] = count
             count += 1
         else:
             label[i] = label[parent[i]]
-    return label, loop
+    return first
 
 
-@_njit
+@loop
 def count_pairs(block: Ints, tail: Nodes, head: Nodes, count: Ints) -> None:
     """Counts the edges between different nodes of any two blocks, or of one.
 

@@ -9,11 +9,10 @@ edges, each of which writes one array only: those the compiler turns into vector
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from attnflow.barrier.loops import loop
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -32,18 +31,16 @@ def scratch() -> Floats:
     return np.empty((ROWS, CHUNK))
 
 
-def _njit(function: Any) -> Any:
-    return njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")(function)
-
-
-@_njit
+@loop
 def assemble(
     tail: Nodes, head: Nodes, place: Ints, conductance: Floats, entries: Floats, excess: Floats
 ) -> None:
     """Fills the Laplacian: `entries` of its storage and `excess` per unknown, both overwritten."""
-    entries[:] = 0.0
-    excess[:] = 0.0
     unknowns = excess.size
+    for i in range(entries.size):  # numba takes long to compile the assignment of a slice
+        entries[i] = 0.0
+    for i in range(unknowns):
+        excess[i] = 0.0
     for e in range(tail.size):
         if place[e] >= 0:
             entries[place[e]] += conductance[e]
@@ -54,34 +51,35 @@ def assemble(
                 excess[head[e]] += conductance[e]
 
 
-@_njit
 def imbalance(tail: Nodes, head: Nodes, flow: Floats, supply: Floats, left: Floats) -> None:
     """Per unknown what should leave it less what does, into `left`; sums are compensated."""
-    unknowns = supply.size
-    lost = np.zeros(unknowns)
-    for i in range(unknowns):  # numba takes seconds to compile the assignment of a slice
-        left[i] = supply[i]
+    left[:] = supply
+    lost = np.zeros_like(left)
+    _take_off(tail, head, flow, left, lost)
+    left += lost
+
+
+@loop
+def _take_off(tail: Nodes, head: Nodes, flow: Floats, left: Floats, lost: Floats) -> None:
     for e in range(tail.size):
         for end in range(2):
             node = tail[e] if end == 0 else head[e]
-            if node < unknowns and tail[e] != head[e]:
+            if node < left.size and tail[e] != head[e]:
                 x = -flow[e] if end == 0 else flow[e]
                 total = left[node] + x
                 back = total - left[node]
                 lost[node] += (left[node] - (total - back)) + (x - back)
                 left[node] = total
-    for i in range(unknowns):
-        left[i] += lost[i]
 
 
-@_njit
+@loop
 def resistances(flow: Floats, slack: Floats, low: Floats, high: Floats, conductance: Floats) -> None:
     """Conductance of every edge in a primal-dual step, into `conductance`."""
     for e in range(flow.size):
         conductance[e] = 1.0 / (low[e] / flow[e] + high[e] / slack[e])
 
 
-@_njit
+@loop
 def drive(
     tail: Nodes,
     head: Nodes,
@@ -126,7 +124,7 @@ def drive(
     leaving[at] -= total
 
 
-@_njit
+@loop
 def direction(
     tail: Nodes,
     head: Nodes,
@@ -180,10 +178,13 @@ def direction(
             below = 1.0 + (c[i] - want_a[i] / a[i]) * one[i]
             above = (b[i] - (b[i] * c[i] + want_b[i]) * two[i]) / max(b[i], TINY)
             dual[i] = max(dual[i], max(below, above))
-    return 1.0 / primal.max(), 1.0 / dual.max()
+    fastest = slowest = 0.5
+    for i in range(CHUNK):
+        fastest, slowest = max(fastest, primal[i]), max(slowest, dual[i])
+    return 1.0 / fastest, 1.0 / slowest
 
 
-@_njit
+@loop
 def correct(
     distance: Floats, multiplier: Floats, change: Floats, sign: float, wanted: Floats, share: float
 ) -> None:
@@ -204,7 +205,7 @@ def correct(
         wanted[e] += min(most, max(-most, -step * rise))
 
 
-@_njit
+@loop
 def recentre(
     distance: Floats,
     multiplier: Floats,
@@ -239,7 +240,7 @@ def recentre(
         more[e] = wanted[e] if np.isinf(distance[e]) else wanted[e] + back
 
 
-@_njit
+@loop
 def move(
     distance: Floats,
     multiplier: Floats,
@@ -259,7 +260,7 @@ def move(
             d[i] += primal * sign * c[i]
 
 
-@_njit
+@loop
 def products(flow: Floats, slack: Floats, low: Floats, high: Floats) -> tuple[float, float, float, float]:
     """Mean product of slack and multiplier on finite and on infinite edges, and the finite ones' extremes."""
     finite = infinite = 0.0
@@ -277,7 +278,7 @@ def products(flow: Floats, slack: Floats, low: Floats, high: Floats) -> tuple[fl
     return finite / max(count, 1), infinite / max(flow.size - count // 2, 1), least, most
 
 
-@_njit
+@loop
 def respond(
     tail: Nodes,
     head: Nodes,
@@ -315,7 +316,7 @@ def respond(
             g[i] = smaller[i] * smaller[i] / (1.0 + ratio * ratio)
 
 
-@_njit
+@loop
 def raise_by(potential: Floats, fine: Floats, rise: Floats, step: float) -> None:
     """Adds `step * rise` to the sum of `potential` and `fine` without losing digits."""
     for i in range(rise.size):

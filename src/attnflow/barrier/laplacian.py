@@ -19,11 +19,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from attnflow.barrier.loops import loop
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -281,7 +281,7 @@ def _eliminate(W: Floats, outside: Floats) -> None:
     n = outside.size
     if n <= LEAF:
         small = np.ascontiguousarray(W)
-        _eliminate_leaf(small, outside)
+        _eliminate_leaf(small, outside, np.empty(n))
         W[...] = small
         return
     half = n // 2
@@ -298,13 +298,9 @@ def _eliminate(W: Floats, outside: Floats) -> None:
     B[...] = 0.0
 
 
-def _njit(function: Any) -> Any:
-    return njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")(function)
-
-
-@_njit
-def _eliminate_leaf(W: Floats, outside: Floats) -> None:
-    """As `_eliminate`, on a contiguous block."""
+@loop
+def _eliminate_leaf(W: Floats, outside: Floats, one: Floats) -> None:
+    """As `_eliminate`, on a contiguous block; `one` is scratch for a row."""
     n = outside.size
     for k in range(n):
         row = W[k]
@@ -320,7 +316,6 @@ def _eliminate_leaf(W: Floats, outside: Floats) -> None:
             for j in range(into.size):
                 into[j] += share * add[j]
         outside[k] = pivot
-    one = np.empty(n)
     for i in range(n):
         row = W[i]
         for k in range(n):
@@ -334,7 +329,7 @@ def _eliminate_leaf(W: Floats, outside: Floats) -> None:
             row[k] = one[k]
 
 
-@_njit
+@loop
 def _place(
     block: Ints,
     start: Ints,

@@ -546,12 +546,12 @@ class FlowNetwork:
     @cached_property
     def digest(self) -> str:
         """Hash of the capacities, to tell whether two results speak of the same network."""
-        found = hashlib.blake2b(digest_size=16)
+        found = hashlib.sha256()  # which processors have instructions for
         for edges in self.edges:
             found.update(repr((edges.source, edges.target, edges.capacity.shape)).encode())
             found.update(np.ascontiguousarray(edges.capacity).data)
         found.update(b"" if self.own is None else np.ascontiguousarray(self.own).data)
-        return found.hexdigest()
+        return found.hexdigest()[:32]
 
     def to_networkx(self) -> networkx.DiGraph:
         """Returns a networkx graph: nodes `(stack, layer, position)`, edge attribute `capacity`.

@@ -559,8 +559,7 @@ def _check_entries(trace: Trace, where: str, name: str, stack: str, layer: NDArr
     if name not in SIGNED_RECORDS and layer.min() < 0:
         raise InputError(f"{where}: found a negative entry ({layer.min():.3g}); expected values from 0 up.")
     if stack == "decoder" and trace.causal:
-        above = np.triu_indices(layer.shape[-1], k=1)
-        if np.any(layer[..., above[0], above[1]] != 0):
+        if np.triu(layer, k=1).any():
             raise InputError(
                 f"{where}: found weight on later positions; decoder self-attention must be causal. "
                 "Pass bidirectional attention as encoder=, or say causal=False."

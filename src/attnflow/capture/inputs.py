@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from attnflow.capture.interface import accepted
 from attnflow.capture.patches import Look
 from attnflow.capture.placeholders import placeholder_ids
 from attnflow.capture.placement import device_of
-from attnflow.capture.state import quiet
+from attnflow.capture.state import attribute, quiet
 from attnflow.capture.tokens import special_ids, tokens_of_chat, tokens_of_ids, tokens_of_text
 from attnflow.capture.towers import language_part, reads_within_text
 from attnflow.errors import InputError, OptionError
@@ -214,9 +215,9 @@ def _need_tokenizer(model: Any, tokenizer: Any) -> None:
 
 
 def _tensors(model: Any, encoding: Mapping[str, Any]) -> dict[str, Any]:
-    names, _ = accepted(model)
+    names, device = accepted(model)[0], device_of(model)
     tensors = {
-        name: torch.tensor([value], device=device_of(model))
+        name: torch.tensor([value], device=device)
         for name, value in encoding.items()
         if name in names and name not in ("offset_mapping", "special_tokens_mask")
     }
@@ -228,7 +229,9 @@ def _tensors(model: Any, encoding: Mapping[str, Any]) -> dict[str, Any]:
 def encode(tokenizer: Any, text: str, **options: Any) -> dict[str, Any]:
     """Tokenizes without truncation or advice; lists without batch axis."""
     fast = bool(getattr(tokenizer, "is_fast", False))
-    with quiet():
+    if fast:
+        options |= {"verbose": False}
+    with contextlib.nullcontext() if fast else quiet():
         encoding = tokenizer(
             text, truncation=False, return_special_tokens_mask=True, return_offsets_mapping=fast, **options
         )
@@ -254,8 +257,9 @@ def from_tensors(model: Any, tokenizer: Any, inputs: Any) -> Prompt:
         )
     loose = "input_ids" in inputs and reads_within_text(model)  # one text may hold several pictures
     loose = loose or any("grid_" in name for name in inputs)  # patches stand in a row of their own
+    device = device_of(model)
     tensors = {
-        name: _batch_of_one(name, value, device_of(model), not loose or name in _OF_TEXT)
+        name: _batch_of_one(name, value, device, not loose or name in _OF_TEXT)
         for name, value in inputs.items()
         if name in names
     }
@@ -407,12 +411,16 @@ def positions_limit(stack: torch.nn.Module) -> int | None:
     """The largest number of positions that this stack's tables of positions allow, or None without tables."""
     limits = []
     read = getattr(stack, "main_input_name", "input_ids")
+    modules = list(stack.named_modules())
     elsewhere = tuple(  # towers for pictures or sound, whose tables are not for text
         f"{name}."
-        for name, module in stack.named_modules()
-        if name and getattr(module, "main_input_name", read) in {"pixel_values", "input_features"} - {read}
+        for name, module in modules
+        if name and attribute(module, "main_input_name") in {"pixel_values", "input_features"} - {read}
     )
-    for name, module in stack.named_modules():
+    for name, module in modules:
+        for own, buffer in module._buffers.items():
+            if own in ("embed_positions", "pos_encoding") and buffer is not None and buffer.ndim == 2:
+                limits.append(buffer.shape[0])
         if (
             isinstance(module, torch.nn.Embedding)
             and _POSITIONS.search(name)
@@ -422,9 +430,6 @@ def positions_limit(stack: torch.nn.Module) -> int | None:
             if taken is None:
                 taken = 0 if module.padding_idx is None or _sinusoidal(module) else module.padding_idx + 1
             limits.append(module.num_embeddings - int(taken))
-    for name, buffer in stack.named_buffers():
-        if re.search(r"(^|\.)(embed_positions|pos_encoding)$", name) and buffer.ndim == 2:
-            limits.append(buffer.shape[0])
     return min(limits) if limits else None
 
 

@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from attnflow.capture.mixing import Arrange, Mixing, Mixture
+from attnflow.capture.plain import plainly
 from attnflow.capture.records import Heads, Keep, Observer, Sight
 from attnflow.capture.state import switch_to_eager
 from attnflow.errors import AttnflowError, CaptureError, InputError
@@ -151,7 +152,7 @@ def run_listening(model: torch.nn.Module, tensors: dict[str, Any], recorder: Rec
     """
     switch_to_eager(model)
     mixing = Mixing(model, recorder.take)
-    with torch.no_grad(), recorder.within(tensors), mixing.listening():
+    with torch.no_grad(), recorder.within(tensors), mixing.listening(), plainly(mixing):
         outputs = forward(model, tensors)
     check_mixed(model, mixing.unmixed)
     return outputs

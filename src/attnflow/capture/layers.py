@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -220,7 +221,12 @@ def statically_causal(model: torch.nn.Module) -> bool:
 
 def has_sinks(model: torch.nn.Module) -> bool:
     """Tells whether the model has learned attention sinks, so that rows may sum to less than 1."""
-    return any(_SINK.search(".".join(name.split(".")[-2:])) for name, _ in model.named_parameters())
+    return any(_is_sink(".".join(name.split(".")[-2:])) for name, _ in model.named_parameters())
+
+
+@functools.lru_cache(1 << 12)
+def _is_sink(name: str) -> bool:
+    return _SINK.search(name) is not None
 
 
 def layer_of(name: str) -> str | None:
@@ -249,8 +255,7 @@ def _is_cross(model: torch.nn.Module, report: Report, n: int, m: int) -> bool:
 
 
 def _causal(matrix: Matrix) -> bool:
-    above = np.triu_indices(matrix.shape[-1], k=1)
-    return not np.any(matrix[..., above[0], above[1]])
+    return not np.any(matrix[..., 0, 1:]) and not np.triu(matrix, k=1).any()
 
 
 def _cropped(
@@ -353,9 +358,6 @@ def _complete(
     numbers: list[int | None] = []
     missing: list[str] = []
     for folder, by_index in places.items():
-        blank = np.zeros_like(reports[0].kept) + np.eye(
-            *reports[0].kept.shape[-2:], dtype=reports[0].kept.dtype
-        )
         size = 1 if folder.endswith("#") else len(list(model.get_submodule(folder.rstrip(".")).children()))
         for index in range(size):
             for report in by_index.get(index, ()):
@@ -363,7 +365,8 @@ def _complete(
                 numbers.append(report.number)
             if index not in by_index:
                 missing.append(f"{folder}{index} ({type(model.get_submodule(f'{folder}{index}')).__name__})")
-                layers.append(blank)
+                blank = np.eye(*reports[0].kept.shape[-2:], dtype=reports[0].kept.dtype)
+                layers.append(np.zeros_like(reports[0].kept) + blank)
                 numbers.append(None)
     if missing and not allow_partial:
         raise CaptureError(
@@ -383,9 +386,14 @@ def recurrent_beside(model: torch.nn.Module, reports: Sequence[Report]) -> tuple
         for name, module in model.get_submodule(layer).named_modules(prefix=layer):
             named = f"{name.rsplit('.', 1)[-1]} {type(module).__name__}"
             within = any(name.startswith(f"{outer}.") for outer in found)
-            if name != layer and not within and RECURRENT.search(named):
+            if name != layer and not within and _is_recurrent(named):
                 found[name] = type(module).__name__
     return tuple(f"{name} ({kind})" for name, kind in found.items())
+
+
+@functools.lru_cache(1 << 12)
+def _is_recurrent(named: str) -> bool:
+    return RECURRENT.search(named) is not None
 
 
 def _shown(names: Sequence[str]) -> str:

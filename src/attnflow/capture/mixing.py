@@ -14,15 +14,18 @@ import contextlib
 import inspect
 import math
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_function
 from torch.utils.weak import WeakIdKeyDictionary
 
 Arrange = Callable[[torch.Tensor], torch.Tensor]
@@ -31,6 +34,9 @@ _MULTI_HEAD = inspect.signature(torch.nn.functional.multi_head_attention_forward
 
 _PRODUCTS = frozenset({"matmul", "__matmul__", "bmm", "baddbmm", "einsum"})
 _SOFTMAX = frozenset({"softmax", "_safe_softmax"})
+_IN_ONE_PIECE = frozenset({"scaled_dot_product_attention", "multi_head_attention_forward", "whole"})
+#: What is looked at though no tensor of rows goes in.
+_LOOKED_AT = _SOFTMAX | _IN_ONE_PIECE
 #: What keeps rows of weights what they are, though not their size.
 _SLICES = frozenset({"__getitem__", "narrow", "split", "chunk", "slice"})
 
@@ -58,6 +64,72 @@ class Mixture:
     crossing: bool | None = None
 
 
+class Scratch:
+    """Memory on the CPU that is handed out again once nobody holds the tensor that it was.
+
+    Memory that is new has to be cleared by the system first, which takes as long as to compute what it is for.
+    """
+
+    def __init__(self) -> None:
+        self._memory: NDArray[np.float32] = np.empty(0, dtype=np.float32)
+        self._taken: weakref.ReferenceType[Any] | None = None
+
+    def take(self, shape: tuple[int, ...]) -> torch.Tensor:
+        """A float32 tensor of any content; of memory of its own while the last one is in use."""
+        if self._taken is not None and self._taken() is not None:
+            return torch.empty(shape)
+        size = math.prod(shape)
+        if self._memory.size < size:
+            self._memory = np.empty(size, dtype=np.float32)
+        part = self._memory[:size].reshape(shape)
+        self._taken = weakref.ref(part)  # the tensor, and whatever views it, keeps this array
+        return torch.from_numpy(part)
+
+
+def whole(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    scale: float,
+    scratch: Scratch | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attention and its weights: `weights = softmax(query @ key.T * scale + mask)`, `output = weights @ value`.
+
+    Numbers are those of the same operations one by one. Without gradients each is written over the one before.
+
+    Args:
+        query: `[batch, heads, queries, width]`, float32.
+        key: `[batch, heads, keys, width]`, float32.
+        value: `[batch, heads, keys, width]`, float32.
+        mask: added to the scores, of a shape that broadcasts to theirs; None for none.
+        scale: of the scores.
+        scratch: where weights may stand.
+
+    Returns:
+        `[batch, heads, queries, width]` and `[batch, heads, queries, keys]`.
+    """
+    if has_torch_function((query, key, value)):
+        found: tuple[torch.Tensor, torch.Tensor] = handle_torch_function(
+            whole, (query, key, value), query, key, value, mask, scale, scratch
+        )
+        return found
+    given = (query, key, value) if mask is None else (query, key, value, mask)
+    if torch.is_grad_enabled() and any(part.requires_grad for part in given):
+        scores = query @ key.transpose(-1, -2) * scale
+        weights = (scores if mask is None else scores + mask).softmax(-1)
+        return weights @ value, weights
+    shape = (*query.shape[:-1], key.shape[-2])
+    on_cpu = query.device.type == "cpu"
+    room = scratch.take(shape) if on_cpu and scratch is not None else query.new_empty(shape)
+    torch.bmm(query.flatten(0, 1), key.transpose(-1, -2).flatten(0, 1), out=room.flatten(0, 1))
+    room *= scale
+    if mask is not None:
+        room += mask
+    weights = torch.softmax(room, -1, out=room if on_cpu else None)
+    return weights @ value, weights
+
+
 #: Told every product and the name of the module that computes it; may return another output.
 Found = Callable[[str, Mixture], torch.Tensor | None]
 
@@ -82,7 +154,13 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
         #: By the number of a softmax that has mixed nothing yet, the module that computed it and its shape.
         self.unmixed: dict[int, tuple[str, tuple[int, ...]]] = {}
         self._names: dict[int, str] = {}
+        self._named: dict[Any, str] = {}  # functions of torch
         self._thread = 0
+        self._scratch = Scratch()
+
+    def hears(self) -> bool:
+        """Whether what runs here and now is listened to."""
+        return bool(self._running) and threading.get_ident() == self._thread
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
@@ -110,9 +188,15 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Runs one function of torch, and looks at what it takes and gives."""
         kwargs = kwargs or {}
-        name = getattr(func, "__name__", "")
         if not self._running:
             return func(*args, **kwargs)
+        name = self._named.get(func)
+        if name is None:
+            name = self._named[func] = getattr(func, "__name__", "")
+        if name not in _LOOKED_AT and not self._sizes:
+            return func(*args, **kwargs)
+        if func is whole:
+            return self._whole(*args[:5])
         if name == "scaled_dot_product_attention":
             return self._in_parts(*args, **kwargs)
         if name == "multi_head_attention_forward":
@@ -128,7 +212,7 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
         if name in _SOFTMAX:
             if torch.is_tensor(out) and out.ndim >= 3 and _over_last(args, kwargs, out.ndim):
                 self._note(out)
-        elif name in _SLICES or torch.is_tensor(out):
+        elif name in _SLICES or isinstance(out, torch.Tensor):
             self._follow(name, args, kwargs, out)
         return out
 
@@ -139,7 +223,12 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
             self.unmixed[self._made] = (self._running[-1], tuple(rows.shape))
 
     def _follow(self, name: str, args: Any, kwargs: Any, out: Any) -> None:
-        sources = [item for item in (*args, *kwargs.values()) if self._is_row(item)]
+        sizes, rows = self._sizes, self._rows
+        sources = [
+            item
+            for item in ((*args, *kwargs.values()) if kwargs else args)
+            if isinstance(item, torch.Tensor) and item.numel() in sizes and item in rows
+        ]
         if not sources:
             return
         size = max(source.numel() for source in sources)
@@ -153,9 +242,6 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
     def _add(self, tensor: torch.Tensor, made: int) -> None:
         self._rows[tensor] = made
         self._sizes.add(tensor.numel())
-
-    def _is_row(self, item: Any) -> bool:
-        return isinstance(item, torch.Tensor) and item.numel() in self._sizes and item in self._rows
 
     def _mixture(self, name: str, args: Any, kwargs: Any, out: torch.Tensor) -> Mixture | None:
         if name == "einsum":
@@ -198,6 +284,19 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
             _permuted(result, f"{front}{queries[0]}{width[0]}", out),
             partial(_permuted, f"{front}{queries[0]}{width[0]}", result),
         )
+
+    def _whole(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None,
+        scale: float,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Attention that `whole` computes."""
+        output, weights = whole(query, key, value, mask, scale, self._scratch)
+        other = self.found(self._running[-1], Mixture(weights, _same, value, output, _same))
+        return output if other is None else other, weights
 
     def _in_parts(
         self,

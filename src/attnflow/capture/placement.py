@@ -20,17 +20,22 @@ def device_of(model: Any) -> torch.device:
     """
     hooked = None
     for module in model.modules():
-        hook = getattr(module, "_hf_hook", None)
+        hook = vars(module).get("_hf_hook")
+        if hook is None:
+            continue
         for part in getattr(hook, "hooks", (hook,)):
             place = getattr(part, "execution_device", None)
             if place is not None and hooked is None:
                 hooked = torch.device("cuda", place) if isinstance(place, int) else torch.device(place)
     if hooked is not None:
         return hooked
-    places = [weight.device for weight in model.parameters()]
-    found = next((place for place in places if place.type != "meta"), None)
-    if found is None and places:
+    none = True
+    for weight in model.parameters():
+        if weight.device.type != "meta":
+            return weight.device
+        none = False
+    if not none:
         raise CaptureError(
             f"{type(model).__name__} has no weights: all are on the meta device. Load it with from_pretrained."
         )
-    return torch.device("cpu") if found is None else found
+    return torch.device("cpu")

@@ -54,8 +54,9 @@ def fingerprint(model: torch.nn.Module) -> str:
         if weight.is_meta or weight.numel() == 0:
             samples.append(torch.empty(0))
             continue
-        flat = weight.detach().reshape(-1)
-        samples.append(flat[:: max(1, flat.numel() // _SAMPLED)][:_SAMPLED])
+        flat = weight.reshape(-1)
+        step = max(1, len(flat) // _SAMPLED)
+        samples.append(flat[: step * _SAMPLED : step])
     for name, sample in zip(names, _wide(samples)):
         digest.update(name)
         digest.update(sample)
@@ -78,7 +79,7 @@ def _wide(samples: Sequence[torch.Tensor]) -> list[bytes]:
         kinds.setdefault((sample.dtype, sample.device), []).append(number)
     for (dtype, _), numbers in kinds.items():
         wide = torch.float64 if dtype.is_floating_point else torch.int64
-        whole = torch.cat([samples[number] for number in numbers]).to(wide).cpu().numpy()
+        whole = torch.cat([samples[number] for number in numbers]).detach().to(wide).cpu().numpy()
         ends = np.cumsum([samples[number].numel() for number in numbers])
         for number, part in zip(numbers, np.split(whole, ends[:-1])):
             found[number] = part.tobytes()

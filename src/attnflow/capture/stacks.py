@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from attnflow.capture.interface import Report
+from attnflow.capture.state import attribute
 from attnflow.errors import CaptureError
 
 #: Names of modules that attend to another sequence.
@@ -175,7 +176,7 @@ def _config_of(model: torch.nn.Module, name: str) -> type:
     module: Any = model
     for step in name.split("."):
         module = getattr(module, step, None)
-        config = getattr(module, "config", None)
-        if hasattr(config, "_attn_implementation_internal") and isinstance(module, torch.nn.Module):
+        config = attribute(module, "config") if isinstance(module, torch.nn.Module) else None
+        if hasattr(config, "_attn_implementation_internal"):
             found = type(config)
     return found

@@ -26,15 +26,18 @@ def as_found(model: torch.nn.Module) -> Iterator[None]:
     if id(model) in _KEPT:
         yield
         return
-    owners = [*model.modules(), *configs(model)]
+    modules = list(model.modules())
     generation = getattr(model, "generation_config", None)
-    found = [_contents(owner) for owner in (*owners, *([] if generation is None else [generation]))]
-    devices = sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})
-    kept = {id(module) for module in model.modules()}
+    owners = [*modules, *configs(model), *([] if generation is None else [generation])]
+    found = [_contents(owner) for owner in owners]
+    weights = (weight for module in modules for weight in module._parameters.values() if weight is not None)
+    devices = sorted({weight.device.index or 0 for weight in weights if weight.is_cuda})
+    kept = {id(module) for module in modules}
     _KEPT.update(kept)
     try:
         with torch.random.fork_rng(devices=devices), torch.no_grad():
-            model.eval()
+            if any(module.training for module in modules):
+                model.eval()
             yield
     finally:
         _KEPT.difference_update(kept)
@@ -57,6 +60,11 @@ def _contents(
     return attributes, values, [(value, dict(value) if value else _NOTHING) for value in dictionaries]
 
 
+def attribute(module: torch.nn.Module, name: str) -> Any:
+    """An attribute of a module itself or its class, or None: what `getattr` finds, less what it costs to miss."""
+    return getattr(module, name, None) if name in vars(module) or hasattr(type(module), name) else None
+
+
 def configs(model: torch.nn.Module) -> list[Any]:
     """Every configuration object that some module of the model reads, each once."""
     found: dict[int, Any] = {}
@@ -69,7 +77,7 @@ def configs(model: torch.nn.Module) -> list[Any]:
             visit(getattr(config, name, None))
 
     for module in model.modules():
-        visit(getattr(module, "config", None))
+        visit(attribute(module, "config"))
     return list(found.values())
 
 

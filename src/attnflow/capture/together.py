@@ -21,6 +21,7 @@ from attnflow.capture.mixing import Mixing, Mixture
 from attnflow.capture.outcomes import find_logits, find_vector
 from attnflow.capture.outputs import Terms, logit
 from attnflow.capture.padding import Apart, Padded
+from attnflow.capture.plain import plainly
 from attnflow.capture.pooling import Pooled
 from attnflow.capture.records import Sight
 from attnflow.capture.requests import Differentiate, Forward, Probe
@@ -96,7 +97,7 @@ class Together:
                 stack.enter_context(self._following())
             if line is not None:
                 stack.enter_context(line)
-            with mixing.listening():
+            with mixing.listening(), plainly(mixing):
                 outputs = forward(self.model, self.padded.tensors)
             check_mixed(self.model, mixing.unmixed)
             return self._apart(outputs)

@@ -97,22 +97,28 @@ def language_part(model: Any) -> tuple[str, Any]:
     Returns:
         `("", model)` for a model of one sense.
     """
-    outer: dict[int, str] = {id(module): name for name, module in model.named_modules()}
     sensed = False
     for sense in ("image", "audio"):
         try:
             part = model.get_encoder(modality=sense)
         except (AttributeError, TypeError, ValueError):
             continue
-        sensed = sensed or (isinstance(part, torch.nn.Module) and part is not model and id(part) in outer)
+        sensed = sensed or bool(
+            isinstance(part, torch.nn.Module) and part is not model and _name(model, part)
+        )
     if not sensed and getattr(getattr(model, "config", None), "vision_config", None) is None:
         return "", model
     try:
         part = model.get_decoder()
     except (AttributeError, TypeError, ValueError):
         return "", model
-    name = outer.get(id(part), "") if isinstance(part, torch.nn.Module) else ""
+    name = _name(model, part) if isinstance(part, torch.nn.Module) else ""
     return (name, part) if name and part is not getattr(model, "base_model", None) else ("", model)
+
+
+def _name(model: Any, part: Any) -> str:
+    """Qualified name of a part of a model; "" for the model itself, or if it is none."""
+    return next((name for name, module in model.named_modules() if module is part), "")
 
 
 def reads_within_text(model: Any) -> bool:

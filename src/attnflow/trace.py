@@ -558,12 +558,11 @@ def _check_entries(trace: Trace, where: str, name: str, stack: str, layer: NDArr
         )
     if name not in SIGNED_RECORDS and layer.min() < 0:
         raise InputError(f"{where}: found a negative entry ({layer.min():.3g}); expected values from 0 up.")
-    if stack == "decoder" and trace.causal:
-        if np.triu(layer, k=1).any():
-            raise InputError(
-                f"{where}: found weight on later positions; decoder self-attention must be causal. "
-                "Pass bidirectional attention as encoder=, or say causal=False."
-            )
+    if stack == "decoder" and trace.causal and np.triu(layer, k=1).any():
+        raise InputError(
+            f"{where}: found weight on later positions; decoder self-attention must be causal. "
+            "Pass bidirectional attention as encoder=, or say causal=False."
+        )
     if name in STOCHASTIC_RECORDS:
         slack = ROUNDING.get(trace.dtype, ROUNDING["float32"])
         sums = layer.sum(axis=-1, dtype=np.float64)

@@ -155,18 +155,57 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
         self.unmixed: dict[int, tuple[str, tuple[int, ...]]] = {}
         self._names: dict[int, str] = {}
         self._named: dict[Any, str] = {}  # functions of torch
-        self._thread = 0
+        self._thread, self._closely = 0, True
         self._scratch = Scratch()
 
     def hears(self) -> bool:
         """Whether what runs here and now is listened to."""
-        return bool(self._running) and threading.get_ident() == self._thread
+        return bool(self._running or not self._closely) and threading.get_ident() == self._thread
+
+    def attend(
+        self,
+        module: torch.nn.Module,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None,
+        scale: float,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Computes attention of a module as `whole` does, and hears it."""
+        if self._running:
+            found: tuple[torch.Tensor, torch.Tensor] = whole(query, key, value, mask, scale)
+            return found
+        self._running.append(self._names[id(module)])
+        try:
+            return self._whole(query, key, value, mask, scale)
+        finally:
+            self._running.pop()
 
     @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
-        """Within this block the model is listened to, as far as it runs in this thread."""
+    def close_to(self, module: torch.nn.Module) -> Iterator[None]:
+        """Within this block every function of torch is looked at, as what this module runs."""
+        if self._running:
+            yield
+            return
+        self._running.append(self._names[id(module)])
+        try:
+            with self:
+                yield
+        finally:
+            self._running.pop()
+
+    @contextlib.contextmanager
+    def listening(self, closely: bool = True) -> Iterator[None]:
+        """Within this block the model is listened to, as far as it runs in this thread.
+
+        Args:
+            closely: whether to look at every function of torch; else only `attend` and `close_to` are heard.
+        """
         self._names = {id(module): name for name, module in self.model.named_modules()}
-        self._thread = threading.get_ident()
+        self._thread, self._closely = threading.get_ident(), closely
+        if not closely:
+            yield
+            return
         fused = torch.backends.mha.get_fastpath_enabled()
         with contextlib.ExitStack() as stack:
             stack.callback(torch.backends.mha.set_fastpath_enabled, fused)

@@ -21,7 +21,7 @@ from unittest.mock import patch
 import torch
 from transformers.modeling_utils import AttentionInterface
 
-from attnflow.capture.mixing import Mixing, whole
+from attnflow.capture.mixing import Mixing
 
 #: What such a function may consist of, line by line; "" where a line may be missing.
 _LINES = (
@@ -42,12 +42,14 @@ _LINES = (
     ("attn_output = attn_output.transpose(1, 2).contiguous()",),
     ("return attn_output, attn_weights",),
 )
-_PARAMETERS = ["module", "query", "key", "value", "attention_mask", "scaling", "dropout", "kwargs"]
+_PARAMETERS = ("module", "query", "key", "value", "attention_mask", "scaling", "dropout", "kwargs")
 
 
 def is_plain(function: Any) -> bool:
     """Whether a function consists of the lines of plain attention."""
-    return isinstance(function, FunctionType) and function.__closure__ is None and _is_written_so(function)
+    if not isinstance(function, FunctionType) or function.__closure__ is not None:
+        return False
+    return function.__code__.co_varnames[: len(_PARAMETERS)] == _PARAMETERS and _is_written_so(function)
 
 
 @functools.cache
@@ -59,7 +61,7 @@ def _is_written_so(function: FunctionType) -> bool:
     names = function.__globals__
     if (names.get("torch"), names.get("nn")) != (torch, torch.nn):
         return False
-    if not isinstance(found, ast.FunctionDef) or list(inspect.signature(function).parameters) != _PARAMETERS:
+    if not isinstance(found, ast.FunctionDef) or tuple(inspect.signature(function).parameters) != _PARAMETERS:
         return False
     written = [ast.unparse(line).replace("_states", "") for line in found.body]
     for choices in _LINES:
@@ -71,8 +73,8 @@ def _is_written_so(function: FunctionType) -> bool:
     return not written
 
 
-def in_one_step(function: FunctionType) -> Callable[..., Any]:
-    """A family's function of plain attention, computed in one step where that gives the same."""
+def in_one_step(function: Any, mixing: Mixing) -> Callable[..., Any]:
+    """A family's function of plain attention, heard, and computed in one step where that gives the same."""
     repeat = function.__globals__.get("repeat_kv") if "repeat_kv" in function.__code__.co_names else None
 
     def attend(
@@ -84,17 +86,26 @@ def in_one_step(function: FunctionType) -> Callable[..., Any]:
         scaling: float | None = None,
         dropout: float = 0.0,
         **kwargs: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> Any:
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
         if (module.training and dropout) or not _fits(query, key, value, attention_mask, scale):
-            found: tuple[torch.Tensor, torch.Tensor] = function(
+            return heard(function, mixing)(
                 module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **kwargs
             )
-            return found
         if repeat is not None:
             key, value = (repeat(part, module.num_key_value_groups) for part in (key, value))
-        output, weights = whole(query, key, value, attention_mask, scale)
+        output, weights = mixing.attend(module, query, key, value, attention_mask, scale)
         return output.transpose(1, 2).contiguous(), weights
+
+    return attend
+
+
+def heard(function: Callable[..., Any], mixing: Mixing) -> Callable[..., Any]:
+    """A family's function of attention as it is, heard."""
+
+    def attend(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        with mixing.close_to(module):
+            return function(module, *args, **kwargs)
 
     return attend
 
@@ -117,16 +128,19 @@ def _fits(query: Any, key: Any, value: Any, mask: Any, scale: Any) -> bool:
 
 @contextlib.contextmanager
 def plainly(mixing: Mixing) -> Iterator[None]:
-    """Within this block plain attention of what is listened to runs in one step."""
+    """Within this block what is listened to hears each family's function of attention; plain ones run in one step."""
     original = getattr(AttentionInterface, "get_interface", None)
     if original is None:
         yield
         return
-    steps = functools.cache(in_one_step)
+
+    @functools.cache
+    def told(function: Callable[..., Any]) -> Callable[..., Any]:
+        return in_one_step(function, mixing) if is_plain(function) else heard(function, mixing)
 
     def get_interface(self: Any, implementation: Any, default: Any) -> Any:
         found = original(self, implementation, default)
-        return steps(found) if mixing.hears() and is_plain(found) else found
+        return told(found) if mixing.hears() else found
 
     with patch.object(AttentionInterface, "get_interface", get_interface):
         yield

@@ -296,7 +296,10 @@ def capacities(
     rounding = ROUNDING.get(trace.dtype, ROUNDING["float32"])
 
     def stack(layers: Matrices) -> list[NDArray[np.float64]]:
-        return [_prepared(found, matrix, weight, rounding) for matrix in layers]
+        together = np.empty((len(layers), *(layers[0].shape if layers else ())))  # as solvers want them
+        for matrix, R in zip(layers, together):
+            _prepare(R, found, matrix, weight, rounding)
+        return list(together)
 
     encoder, decoder, cross = stack(record.encoder), stack(record.decoder), stack(record.cross)
     own: dict[str, NDArray[np.float64]] = {}
@@ -383,17 +386,21 @@ def _reduced(trace: Trace, record: Record, heads: str | None) -> Record:
     )
 
 
-def _prepared(scheme: Scheme, matrix: NDArray[Any], weight: Residual, rounding: float) -> NDArray[np.float64]:
-    """R in float64, rows brought to sum 1 where the residual rule asks for it."""
-    R = np.array(scheme.matrix(matrix), dtype=np.float64)
-    if R.shape != matrix.shape or not np.isfinite(R).all() or R.min(initial=0.0) < 0:
+def _prepare(
+    R: NDArray[np.float64], scheme: Scheme, matrix: NDArray[Any], weight: Residual, rounding: float
+) -> None:
+    """Fills R by the scheme, rows brought to sum 1 where the residual rule asks for it."""
+    made = np.asarray(scheme.matrix(matrix))
+    fits = made.shape == matrix.shape
+    if fits:
+        R[...] = made
+    if not fits or not (R.min(initial=0.0) >= 0 and R.max(initial=0.0) < np.inf):  # nor is NaN
         raise InputError(
             f"Capacity scheme {scheme.name!r} must give finite, non-negative matrices of the shape it is given "
             f"({list(matrix.shape)})."
         )
     if weight == "open" or weight == 0:
-        return R
+        return
     sums = R.sum(axis=1, keepdims=True)
     divide = np.abs(sums - 1) <= rounding if scheme.row_stochastic else sums > 0
-    np.divide(R, sums, out=R, where=divide & (sums > 0))
-    return R
+    R /= np.where(divide & (sums > 0), sums, 1.0)

@@ -598,11 +598,12 @@ def _matrices(stack: str, C: ArrayLike | Sequence[ArrayLike]) -> list[Matrix]:
         if part.dtype.kind not in "fiu":
             raise NetworkError(f"{where}: expected real numbers, found dtype {part.dtype}.")
         matrix = part if part.dtype in (np.float32, np.float64) else part.astype(np.float64)
-        if np.isnan(matrix).any():
+        least = matrix.min()
+        if np.isnan(least):
             raise NetworkError(f"{where}: found NaN among the capacities.")
-        if matrix.min() < 0:
+        if least < 0:
             raise NetworkError(
-                f"{where}: found a negative capacity ({matrix.min():.3g}); expected values from 0 up."
+                f"{where}: found a negative capacity ({least:.3g}); expected values from 0 up."
             )
         checked.append(matrix)
     return checked

@@ -3,18 +3,20 @@
 The model runs with eager attention, and `attnflow.capture.mixing` listens: the recorder keeps what it needs of each
 layer's weights the moment they are used, so that one reduced matrix per layer is held, never all heads of all layers.
 As the configuration says "eager" throughout, masks and every branch of the family's code are those of its own eager
-run, and so are all values.
+run, and so are all values, also where `attnflow.capture.plain` computes a family's attention in one step.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import re
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -201,8 +203,16 @@ def _first(arrange: Arrange) -> Arrange:
 
 def accepted(model: torch.nn.Module) -> tuple[set[str], bool]:
     """Names of the arguments that the model's forward takes, and whether it takes any others."""
-    parameters = inspect.signature(model.forward).parameters.values()
+    if isinstance(model.forward, MethodType):
+        parameters = _parameters(model.forward.__func__)[1:]
+    else:
+        parameters = tuple(inspect.signature(model.forward).parameters.values())
     return {p.name for p in parameters}, any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+@functools.lru_cache(1 << 8)
+def _parameters(function: Any) -> tuple[inspect.Parameter, ...]:
+    return tuple(inspect.signature(function).parameters.values())
 
 
 def forward(model: torch.nn.Module, tensors: dict[str, Any]) -> Any:

@@ -46,18 +46,25 @@ def fingerprint(model: torch.nn.Module) -> str:
     checkpoint from another.
     """
     digest = hashlib.sha256()
-    names, samples = [], []
+    names: list[bytes] = []
+    samples: list[bytes] = []
+    others: dict[int, torch.Tensor] = {}
     for name, weight in model.state_dict().items():
         if not torch.is_tensor(weight):
             continue
         names.append(f"{name} {list(weight.shape)} {weight.dtype}".encode())
+        samples.append(b"")
         if weight.is_meta or weight.numel() == 0:
-            samples.append(torch.empty(0))
             continue
-        flat = weight.reshape(-1)
-        step = max(1, len(flat) // _SAMPLED)
-        samples.append(flat[: step * _SAMPLED : step])
-    for name, sample in zip(names, _wide(samples)):
+        step = max(1, weight.numel() // _SAMPLED)
+        place = slice(0, step * _SAMPLED, step)
+        if type(weight) is torch.Tensor and weight.dtype == torch.float32 and weight.device.type == "cpu":
+            samples[-1] = weight.numpy(force=True).reshape(-1)[place].astype(np.float64).tobytes()
+        else:
+            others[len(samples) - 1] = weight.reshape(-1)[place]
+    for number, sample in zip(others, _wide(list(others.values()))):
+        samples[number] = sample
+    for name, sample in zip(names, samples):
         digest.update(name)
         digest.update(sample)
     return f"sha256-sampled:{digest.hexdigest()}"

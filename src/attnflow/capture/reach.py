@@ -9,6 +9,7 @@ are; any other code counts as able to do anything.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterator
 from types import CodeType, FunctionType, ModuleType
@@ -66,15 +67,14 @@ def _only_plain(classes: frozenset[type]) -> bool:
             elif _ASKS not in names:  # called by its name
                 return False
         ahead += (value for name in names for value in methods.get(name, ()))
-        ahead += (cell.cell_contents for cell in function.__closure__ or ())
+        ahead += _enclosed(function)
     return True
 
 
 def _function(value: Any) -> FunctionType | None:
     """The function that is run where a value of a class is called or read, if there is one."""
-    if isinstance(value, property):
-        value = value.fget
-    value = getattr(value, "__func__", value)
+    for inner in ("fget", "func", "__func__"):  # of properties, cached ones, methods of the class
+        value = getattr(value, inner, value)
     return value if isinstance(value, FunctionType) else None
 
 
@@ -84,6 +84,13 @@ def _names(code: CodeType) -> Iterator[str]:
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
             yield from _names(inner)
+
+
+def _enclosed(function: FunctionType) -> Iterator[Any]:
+    """What a function holds of those around it, such as the one that it wraps."""
+    for cell in function.__closure__ or ():
+        with contextlib.suppress(ValueError):  # nothing yet
+            yield cell.cell_contents
 
 
 def _globals(function: FunctionType, names: set[str]) -> Iterator[Any]:

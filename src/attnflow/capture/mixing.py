@@ -175,7 +175,7 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
         if self._running:
             found: tuple[torch.Tensor, torch.Tensor] = whole(query, key, value, mask, scale)
             return found
-        self._running.append(self._names[id(module)])
+        self._running.append(self._name_of(module))
         try:
             return self._whole(query, key, value, mask, scale)
         finally:
@@ -187,7 +187,7 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
         if self._running:
             yield
             return
-        self._running.append(self._names[id(module)])
+        self._running.append(self._name_of(module))
         try:
             with self:
                 yield
@@ -214,6 +214,11 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
             stack.callback(register_module_forward_hook(self._leave, always_call=True).remove)
             stack.enter_context(self)
             yield
+
+    def _name_of(self, module: torch.nn.Module) -> str:
+        if id(module) not in self._names:  # some families replace parts of themselves as they run
+            self._names = {id(part): name for name, part in self.model.named_modules()}
+        return self._names.get(id(module), "")
 
     def _enter(self, module: torch.nn.Module, args: Any) -> None:
         name = self._names.get(id(module))

@@ -5,13 +5,13 @@ there. Nothing of a player's own edges needs to be written down, for what is lef
 never gets anywhere later either.
 
 Single players share work where a network is one stack of layers. All use the same network but for the edges that
-leave themselves, so that a *base* flow is laid once, to the target: from a spread over the positions of an early layer;
-what these cannot bring to it, from the layer before, and so on down. Where it starts it is owed what it sends, and
-those debts are what a player has to pay. Most he pays without a search (`paying`); the rest goes by phases through the
-whole network, whose base flow may be taken back like any other. When nothing more can be sent, what leaves the nodes
-that he still reaches is all used and nothing owed is among them, so that what he sends equals a cut: taking back what is still
-owed changes nothing on his side of it. His flow is therefore the maximum flow, and the nodes are the side of his
-nearest minimum cut.
+leave themselves, so that a *base* flow is laid once, to the target: from a spread over the positions of an early
+layer; what these cannot bring to it, from the layer before, and so on down. Where it starts it is owed what it sends,
+and those debts are what a player has to pay. Most he pays without a search (`paying`); the rest goes by phases
+through the whole network, whose base flow may be taken back like any other. When nothing more can be sent, what
+leaves the nodes that he still reaches is all used and nothing owed is among them, so that what he sends equals a cut:
+taking back what is still owed changes nothing on his side of it. His flow is therefore the maximum flow, and the
+nodes are the side of his nearest minimum cut.
 
 Where the residual stream is infinite, the target's own stream is the sink, a player's is the source, and a step
 along a stream costs no distance.

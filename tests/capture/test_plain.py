@@ -1,15 +1,18 @@
 """Plain attention in one step: the same numbers as the family's own lines, and only for these lines."""
 
+import functools
 import gc
 import importlib
 
 import pytest
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 import tiny
+from attnflow.capture import mixing as listening
 from attnflow.capture.interface import Recorder, run_listening
-from attnflow.capture.mixing import Mixing, Scratch, whole
+from attnflow.capture.mixing import Mixing, Scratch
 from attnflow.capture.plain import in_one_step, is_plain
 from attnflow.capture.records import Heads, keep_attention
 from attnflow.capture.state import as_found
@@ -43,6 +46,51 @@ def eager_attention_forward(module, query, key, value, attention_mask, scaling, 
     return attn_output, attn_weights
 
 
+def test_a_function_that_wraps_a_plain_one():
+    """Its own lines are others, whatever it is a copy of by name, documentation and signature."""
+    original = eager_of("bert")
+
+    @functools.wraps(original)
+    def knocked(module, query, key, value, attention_mask, scaling=None, dropout=0.0, **kwargs):
+        return eager_of("bert")(module, query, key, value * 0, attention_mask, scaling, dropout, **kwargs)
+
+    assert not is_plain(knocked)
+    del knocked.__wrapped__
+    assert not is_plain(knocked)
+
+
+def test_what_alters_attention_is_not_bypassed(monkeypatch):
+    """Somebody's own softmax, and somebody who listens himself, get to see every line."""
+    seen = []
+    softmax = nn.functional.softmax
+
+    def noted(*args, **kwargs):
+        seen.append("softmax")
+        return softmax(*args, **kwargs)
+
+    class Listening(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            if func is softmax:
+                seen.append("mode")
+            return func(*args, **(kwargs or {}))
+
+    model = tiny.build("bert")
+    tensors = {"input_ids": torch.tensor([[2, 9, 30, 7, 3]])}
+
+    def run():
+        with as_found(model):
+            run_listening(model, tensors, Recorder(model, keep_attention, Heads("mean")))
+
+    run()
+    assert not seen
+    with Listening():
+        run()
+    assert seen == ["mode"] * model.config.num_hidden_layers
+    monkeypatch.setattr(nn.functional, "softmax", noted)
+    run()
+    assert "softmax" in seen
+
+
 def test_a_line_that_differs():
     assert not is_plain(eager_attention_forward)
     assert not is_plain(len)
@@ -61,15 +109,18 @@ def given(dtype=torch.float32, groups=1, batch=1):
 
 
 def one_step(function):
-    """As the listener calls it, whatever the module."""
-    mixing = Mixing(nn.Identity(), lambda name, mixture: None)
+    """As a module that is listened to calls it."""
 
-    def attend(module, *args, **kwargs):
-        mixing.model = module
-        with mixing.listening(closely=False):
-            return in_one_step(function, mixing)(module, *args, **kwargs)
+    class Attention(nn.Module):
+        def forward(self, *args, **kwargs):
+            return in_one_step(function)(*args, **kwargs)
 
-    return attend
+    def run(*args, **kwargs):
+        model = Attention()
+        with Mixing(model, lambda name, mixture: None).listening():
+            return model(*args, **kwargs)
+
+    return run
 
 
 def masks():
@@ -142,7 +193,7 @@ def test_autocast_runs_as_it_is():
 def test_what_is_found_may_replace_the_output():
     class Attention(nn.Module):
         def forward(self, *inputs):
-            return whole(*inputs, None, 0.3)
+            return listening.attend(*inputs, None, 0.3)
 
     model = nn.Sequential(Attention())
     seen = []

@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from attnflow.capture.mixing import Arrange, Mixing, Mixture
 from attnflow.capture.plain import plainly
-from attnflow.capture.reach import only_plain
 from attnflow.capture.records import Heads, Keep, Observer, Sight
 from attnflow.capture.state import switch_to_eager
 from attnflow.errors import AttnflowError, CaptureError, InputError
@@ -155,8 +154,7 @@ def run_listening(model: torch.nn.Module, tensors: dict[str, Any], recorder: Rec
     """
     switch_to_eager(model)
     mixing = Mixing(model, recorder.take)
-    closely = not only_plain(model)  # of the model as it came, before anything hooks it
-    with torch.no_grad(), recorder.within(tensors), mixing.listening(closely), plainly(mixing):
+    with torch.no_grad(), recorder.within(tensors), plainly(mixing), mixing.listening():
         outputs = forward(model, tensors)
     check_mixed(model, mixing.unmixed)
     return outputs

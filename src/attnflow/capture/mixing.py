@@ -5,7 +5,8 @@ product that mixes values by it. That product is the attention, whichever class 
 operand is the very tensor that the output depends on, so it has gradients. Which layer it belongs to is the module
 that is running. Attention that torch computes in one piece is computed here in its parts.
 
-Nothing is changed on the way: every operation of the model runs as it is.
+Nothing is changed on the way: every operation of the model runs as it is, or as `attnflow.capture.plain` has it, with
+the same numbers.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _MULTI_HEAD = inspect.signature(torch.nn.functional.multi_head_attention_forward
 
 _PRODUCTS = frozenset({"matmul", "__matmul__", "bmm", "baddbmm", "einsum"})
 _SOFTMAX = frozenset({"softmax", "_safe_softmax"})
-_IN_ONE_PIECE = frozenset({"scaled_dot_product_attention", "multi_head_attention_forward", "whole"})
+_IN_ONE_PIECE = frozenset({"scaled_dot_product_attention", "multi_head_attention_forward", "attend"})
 #: What is looked at though no tensor of rows goes in.
 _LOOKED_AT = _SOFTMAX | _IN_ONE_PIECE
 #: What keeps rows of weights what they are, though not their size.
@@ -77,7 +78,7 @@ class Scratch:
     def take(self, shape: tuple[int, ...]) -> torch.Tensor:
         """A float32 tensor of any content; of memory of its own while the last one is in use."""
         if self._taken is not None and self._taken() is not None:
-            return torch.empty(shape)
+            return torch.empty(shape, dtype=torch.float32, device="cpu")
         size = math.prod(shape)
         if self._memory.size < size:
             self._memory = np.empty(size, dtype=np.float32)
@@ -86,7 +87,7 @@ class Scratch:
         return torch.from_numpy(part)
 
 
-def whole(
+def attend(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -111,7 +112,7 @@ def whole(
     """
     if has_torch_function((query, key, value)):
         found: tuple[torch.Tensor, torch.Tensor] = handle_torch_function(
-            whole, (query, key, value), query, key, value, mask, scale, scratch
+            attend, (query, key, value), query, key, value, mask, scale, scratch
         )
         return found
     given = (query, key, value) if mask is None else (query, key, value, mask)
@@ -155,57 +156,18 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
         self.unmixed: dict[int, tuple[str, tuple[int, ...]]] = {}
         self._names: dict[int, str] = {}
         self._named: dict[Any, str] = {}  # functions of torch
-        self._thread, self._closely = 0, True
+        self._thread = 0
         self._scratch = Scratch()
 
     def hears(self) -> bool:
-        """Whether what runs here and now is listened to."""
-        return bool(self._running or not self._closely) and threading.get_ident() == self._thread
-
-    def attend(
-        self,
-        module: torch.nn.Module,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        mask: torch.Tensor | None,
-        scale: float,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Computes attention of a module as `whole` does, and hears it."""
-        if self._running:
-            found: tuple[torch.Tensor, torch.Tensor] = whole(query, key, value, mask, scale)
-            return found
-        self._running.append(self._name_of(module))
-        try:
-            return self._whole(query, key, value, mask, scale)
-        finally:
-            self._running.pop()
+        """Whether one of the model's modules is running, in this thread."""
+        return bool(self._running) and threading.get_ident() == self._thread
 
     @contextlib.contextmanager
-    def close_to(self, module: torch.nn.Module) -> Iterator[None]:
-        """Within this block every function of torch is looked at, as what this module runs."""
-        if self._running:
-            yield
-            return
-        self._running.append(self._name_of(module))
-        try:
-            with self:
-                yield
-        finally:
-            self._running.pop()
-
-    @contextlib.contextmanager
-    def listening(self, closely: bool = True) -> Iterator[None]:
-        """Within this block the model is listened to, as far as it runs in this thread.
-
-        Args:
-            closely: whether to look at every function of torch; else only `attend` and `close_to` are heard.
-        """
+    def listening(self) -> Iterator[None]:
+        """Within this block the model is listened to, as far as it runs in this thread."""
         self._names = {id(module): name for name, module in self.model.named_modules()}
-        self._thread, self._closely = threading.get_ident(), closely
-        if not closely:
-            yield
-            return
+        self._thread = threading.get_ident()
         fused = torch.backends.mha.get_fastpath_enabled()
         with contextlib.ExitStack() as stack:
             stack.callback(torch.backends.mha.set_fastpath_enabled, fused)
@@ -214,11 +176,6 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
             stack.callback(register_module_forward_hook(self._leave, always_call=True).remove)
             stack.enter_context(self)
             yield
-
-    def _name_of(self, module: torch.nn.Module) -> str:
-        if id(module) not in self._names:  # some families replace parts of themselves as they run
-            self._names = {id(part): name for name, part in self.model.named_modules()}
-        return self._names.get(id(module), "")
 
     def _enter(self, module: torch.nn.Module, args: Any) -> None:
         name = self._names.get(id(module))
@@ -239,7 +196,7 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
             name = self._named[func] = getattr(func, "__name__", "")
         if name not in _LOOKED_AT and not self._sizes:
             return func(*args, **kwargs)
-        if func is whole:
+        if func is attend:
             return self._whole(*args[:5])
         if name == "scaled_dot_product_attention":
             return self._in_parts(*args, **kwargs)
@@ -337,8 +294,8 @@ class Mixing(TorchFunctionMode):  # type: ignore[misc]
         mask: torch.Tensor | None,
         scale: float,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Attention that `whole` computes."""
-        output, weights = whole(query, key, value, mask, scale, self._scratch)
+        """Attention that `attend` computes."""
+        output, weights = attend(query, key, value, mask, scale, self._scratch)
         other = self.found(self._running[-1], Mixture(weights, _same, value, output, _same))
         return output if other is None else other, weights
 

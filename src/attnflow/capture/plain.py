@@ -14,14 +14,16 @@ import functools
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator
-from types import FunctionType
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 from unittest.mock import patch
 
 import torch
+from torch.overrides import has_torch_function
 from transformers.modeling_utils import AttentionInterface
 
 from attnflow.capture.mixing import Mixing
+from attnflow.capture.mixing import attend as one_step
 
 #: What such a function may consist of, line by line; "" where a line may be missing.
 _LINES = (
@@ -46,8 +48,12 @@ _PARAMETERS = ("module", "query", "key", "value", "attention_mask", "scaling", "
 
 
 def is_plain(function: Any) -> bool:
-    """Whether a function consists of the lines of plain attention."""
-    if not isinstance(function, FunctionType) or function.__closure__ is not None:
+    """Whether a function is a family's own, and consists of the lines of plain attention."""
+    if (
+        not isinstance(function, FunctionType)
+        or function.__closure__ is not None
+        or hasattr(function, "__wrapped__")
+    ):
         return False
     return function.__code__.co_varnames[: len(_PARAMETERS)] == _PARAMETERS and _is_written_so(function)
 
@@ -55,7 +61,7 @@ def is_plain(function: Any) -> bool:
 @functools.cache
 def _is_written_so(function: FunctionType) -> bool:
     try:
-        (found,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+        (found,) = ast.parse(textwrap.dedent(inspect.getsource(function.__code__))).body
     except (OSError, SyntaxError, TypeError, ValueError):  # no source
         return False
     names = function.__globals__
@@ -73,8 +79,9 @@ def _is_written_so(function: FunctionType) -> bool:
     return not written
 
 
-def in_one_step(function: Any, mixing: Mixing) -> Callable[..., Any]:
-    """A family's function of plain attention, heard, and computed in one step where that gives the same."""
+@functools.cache
+def in_one_step(function: Any) -> Callable[..., Any]:
+    """A family's function of plain attention, computed in one step where that gives the same."""
     repeat = function.__globals__.get("repeat_kv") if "repeat_kv" in function.__code__.co_names else None
 
     def attend(
@@ -89,23 +96,13 @@ def in_one_step(function: Any, mixing: Mixing) -> Callable[..., Any]:
     ) -> Any:
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
         if (module.training and dropout) or not _fits(query, key, value, attention_mask, scale):
-            return heard(function, mixing)(
+            return function(
                 module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **kwargs
             )
         if repeat is not None:
             key, value = (repeat(part, module.num_key_value_groups) for part in (key, value))
-        output, weights = mixing.attend(module, query, key, value, attention_mask, scale)
+        output, weights = one_step(query, key, value, attention_mask, scale)
         return output.transpose(1, 2).contiguous(), weights
-
-    return attend
-
-
-def heard(function: Callable[..., Any], mixing: Mixing) -> Callable[..., Any]:
-    """A family's function of attention as it is, heard."""
-
-    def attend(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
-        with mixing.close_to(module):
-            return function(module, *args, **kwargs)
 
     return attend
 
@@ -116,7 +113,9 @@ def _fits(query: Any, key: Any, value: Any, mask: Any, scale: Any) -> bool:
         return False
     if not all(torch.is_tensor(part) and part.dtype == torch.float32 for part in (query, key, value)):
         return False
-    if query.ndim != 4 or torch.is_autocast_enabled(query.device.type):
+    if query.ndim != 4 or not query.shape[0] == key.shape[0] == value.shape[0]:
+        return False
+    if torch.is_autocast_enabled(query.device.type):
         return False
     if mask is None:
         return True
@@ -126,21 +125,25 @@ def _fits(query: Any, key: Any, value: Any, mask: Any, scale: Any) -> bool:
     return all(mine in (1, size) for mine, size in zip(reversed(mask.shape), reversed(sizes)))
 
 
+def _as_written() -> bool:
+    """Whether the functions that the lines call are torch's own, and nobody listens to them."""
+    own = (torch.nn.functional.softmax, torch.nn.functional.dropout)
+    if any(function.__code__.co_filename != torch.nn.functional.__file__ for function in own):
+        return False
+    return isinstance(torch.matmul, BuiltinFunctionType) and not has_torch_function((torch.empty(0),))
+
+
 @contextlib.contextmanager
 def plainly(mixing: Mixing) -> Iterator[None]:
-    """Within this block what is listened to hears each family's function of attention; plain ones run in one step."""
+    """Within this block, plain attention of what is listened to is computed in one step."""
     original = getattr(AttentionInterface, "get_interface", None)
-    if original is None:
+    if original is None or not _as_written():
         yield
         return
 
-    @functools.cache
-    def told(function: Callable[..., Any]) -> Callable[..., Any]:
-        return in_one_step(function, mixing) if is_plain(function) else heard(function, mixing)
-
     def get_interface(self: Any, implementation: Any, default: Any) -> Any:
         found = original(self, implementation, default)
-        return told(found) if mixing.hears() else found
+        return in_one_step(found) if mixing.hears() and is_plain(found) else found
 
     with patch.object(AttentionInterface, "get_interface", get_interface):
         yield

@@ -23,7 +23,6 @@ from attnflow.capture.outputs import Terms, logit
 from attnflow.capture.padding import Apart, Padded
 from attnflow.capture.plain import plainly
 from attnflow.capture.pooling import Pooled
-from attnflow.capture.reach import only_plain
 from attnflow.capture.records import Sight
 from attnflow.capture.requests import Differentiate, Forward, Probe
 from attnflow.capture.state import switch_to_eager
@@ -92,14 +91,13 @@ class Together:
         self._release()
         switch_to_eager(self.model)
         mixing = Mixing(self.model, partial(self._take, take))
-        closely = not only_plain(self.model)
         with contextlib.ExitStack() as stack:
             stack.enter_context(torch.no_grad())
             if self.with_gradients:
                 stack.enter_context(self._following())
             if line is not None:
                 stack.enter_context(line)
-            with mixing.listening(closely), plainly(mixing):
+            with plainly(mixing), mixing.listening():
                 outputs = forward(self.model, self.padded.tensors)
             check_mixed(self.model, mixing.unmixed)
             return self._apart(outputs)

@@ -22,19 +22,19 @@ from attnflow.network import Block, Link
 
 
 @pytest.mark.parametrize("kind", sorted(networks.KINDS))
-@pytest.mark.parametrize("n", [63, 64, 65, 130])
-def test_words_are_filled_to_the_last_bit(kind: str, n: int) -> None:
+@pytest.mark.parametrize(("n", "layers"), [(63, 5), (64, 2), (64, 6), (65, 5), (130, 2)])
+def test_words_are_filled_to_the_last_bit(kind: str, n: int, layers: int) -> None:
     """Single players over a base and without, coalitions, kept flows and joining orders are routes to one v."""
     rng = np.random.default_rng([n, len(kind)])
-    network = networks.KINDS[kind](rng, n, 2)
+    network = networks.KINDS[kind](rng, n, layers)
     target = int(rng.integers(network.size))
     game, cold = Solver(network, target), Solver(network, target)
     cold._stack, cold._begin, cold._ends = False, 0, ([0] * cold.players, [0] * cold.players)
     cold._floors = np.zeros_like(cold._floors)
-    units, layers = game.singles()
+    units, bottlenecks = game.singles()
     expected, where = cold.singles()
     assert units.tolist() == expected.tolist()
-    assert layers.tolist() == where.tolist()
+    assert bottlenecks.tolist() == where.tolist()
     last = game.players - 1
     for j in {0, last // 2, last}:
         assert game.value([j]) == units[j]
@@ -138,6 +138,16 @@ def test_what_comes_back_to_a_player_does_not_count() -> None:
         units = solver.singles()[0][j]
         assert units == solver.value([j]) == solver.singles_up_to(solver.grand())[j]
         assert float(solver.graph.value(units)) == pytest.approx(oracles.by_ortools(problem))
+
+
+def test_no_debt_is_paid_through_a_players_own_input() -> None:
+    """What he brings would come back to him over a link, and his own stream count twice."""
+    plain = FlowNetwork.encoder(np.array([[[0.5, 0.3], [0.4, 0.2]]]))
+    network = replace(plain, edges=(*plain.edges, Link(1, 0, np.array([0.5]), first=1, shift=-1)))
+    solver = Solver(network, 0)
+    units = solver.singles()[0]
+    assert solver.graph.value(units).tolist() == pytest.approx([0.5, 0.5])
+    assert units.tolist() == [solver.value([0]), solver.value([1])]
 
 
 def test_streams_in_a_circle_end() -> None:

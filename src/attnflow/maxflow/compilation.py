@@ -32,7 +32,7 @@ def is_cached(function: Any = games.play) -> bool:
 def compile_kernels(
     progress: Callable[[str, int, int | None], None] | None = None, *, barrier: bool = False
 ) -> None:
-    """Compiles every loop, or reads it from the cache, by solving a network of two nodes.
+    """Compiles every loop, or reads it from the cache, by solving small networks.
 
     Args:
         progress: called as `progress(STAGE, done, total)` if anything has to be compiled.
@@ -43,20 +43,26 @@ def compile_kernels(
     from attnflow.network import FlowNetwork
 
     announce = None if is_cached() else progress
-    solver = Solver(FlowNetwork.encoder(np.ones((1, 1, 1))), 0)
+    solver = Solver(FlowNetwork.encoder(np.ones((1, 2, 2))), 0)
     steps: list[Callable[[], object]] = [
         solver.grand,
         solver.singles,
         solver.outgoing,
         lambda: solver.flow({0: INFINITE}),
+        lambda: solver.without(solver.grand(), np.zeros(2, dtype=np.int64)),
     ]
     if barrier:
         from attnflow.barrier.central import centre
-        from attnflow.barrier.kernels import drive
+        from attnflow.barrier.kernels import correct, drive, recentre
 
         some = np.array([[0.5, 0.3, 0.2], [0.2, 0.6, 0.2], [0.1, 0.2, 0.7]])
         small = Solver(FlowNetwork.encoder(np.array([some] * 4)), 0)
-        steps.append(lambda: centre(small))
+        few = np.ones(2)
+        steps += [
+            lambda: centre(small),
+            lambda: correct(few, few, few, 1.0, few.copy(), 0.5),
+            lambda: recentre(few, few, few, 1.0, few, few, 1.0, 1.0, 2.0, few, few.copy()),
+        ]
         announce = announce if is_cached(drive) else progress
     for number, step in enumerate(steps):
         if announce is not None:

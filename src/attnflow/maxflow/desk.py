@@ -51,7 +51,8 @@ MOST_PAGES, MOST_LOGGED, MOST_LEVELS = range(13, 16)
 # Entries of `Desk.table`.
 STATE, BASES, MARKS, SPANS, LEVELS, SOURCES, STACK, BITS_NOW, PAGED, POOL, LOG, META, AUGMENT = range(13)
 
-#: What must be free before the flow of an edge is changed, which takes one page and three entries at most.
+#: What must be free before the flow of an edge is changed, which takes one page and three entries at most; what is sent
+#: over two edges is asked for once.
 PAGES_LEFT, ENTRIES_LEFT = 2, 8
 
 #: Answers of a loop for which the scratch tables are too small, and of one that found an edge with room that has none:

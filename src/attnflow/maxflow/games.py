@@ -227,7 +227,7 @@ def play_single(
                 put(marks, word, get(marks, word) & ~(bit_of(floor) - 1))
         count, total = supply(net, desk, own, np.int64(0), np.int64(1))
         if get(meta, SINK) >= 0 or get(meta, HIGH_END) > 0:
-            sent_on = spread(net, desk, count)
+            sent_on = spread(net, desk, count, total)
             if sent_on == FULL:
                 return place
             total += sent_on

@@ -28,7 +28,6 @@ from attnflow.maxflow.desk import (
     PAGED,
     PAGES,
     PAGES_LEFT,
-    PLAYING,
     POOL,
     SINK,
     SOURCES,
@@ -88,6 +87,8 @@ from attnflow.maxflow.residual import (
 
 #: Who has less than 2^-FAR of what is left does not spread it farther than one edge.
 FAR = 3
+#: Streams have paid little if this many times as much is left.
+LITTLE = 5
 
 
 @inlined
@@ -128,7 +129,7 @@ def _along(net, desk, start, most):
         if room == 0 or get(nodes, 8 * node + GROUP) >= deepest:
             break
         node = get(nodes, 8 * node + AFTER)
-        if node < 0 or node == start or not has(marks, PLAYING * words, nodes, node):
+        if node < 0 or node == start or not has(marks, ALIVE * words, nodes, node):
             break
         room = min(room, get(along, node) - get(state, 4 * node + CHAIN))
         if room <= 0:
@@ -296,7 +297,7 @@ def _spread_far(net, desk, node, have):
                 amount = _spread_near(net, desk, get(groups, 8 * g + START) + q, min(room, units))
                 if amount == FULL:
                     return FULL
-                if amount > 0:
+                if amount > 0:  # the edge after this one was sure of place for both
                     send(pages, pool, bits, log, meta, by_query, by_key, q, i, edge, units, amount)
                     room -= amount
         _carry(nodes, state, node, own, before - room)
@@ -307,11 +308,20 @@ def _spread_far(net, desk, node, have):
 
 
 @inner
-def spread(net, desk, count):
-    """Spreads what sources have, and then farther what much of the rest lies at; returns what it sent, or FULL."""
+def spread(net, desk, count, paid):
+    """Spreads what sources have, and then farther what much of the rest lies at; returns what it sent, or FULL.
+
+    Where streams have paid little, `paid`, they are no way to spread over, and nothing is.
+    """
     state, sources = get(desk, STATE), get(desk, SOURCES)
-    total, least = np.int64(0), np.int64(0)
+    total = np.int64(0)
     for far in range(2):
+        left = np.int64(0)
+        for place in range(count):
+            left += min(get(state, 4 * get(sources, place) + SUPPLY), INFINITE - left)
+        if left // LITTLE > paid:
+            break
+        least = left >> FAR if far == 1 else np.int64(0)
         for place in range(count):
             node = get(sources, place)
             have = get(state, 4 * node + SUPPLY)
@@ -324,8 +334,4 @@ def spread(net, desk, count):
                 total += amount
                 if have < INFINITE:
                     put(state, 4 * node + SUPPLY, have - amount)
-        left = np.int64(0)
-        for place in range(count):
-            left += min(get(state, 4 * get(sources, place) + SUPPLY), INFINITE - left)
-        least = left >> FAR
     return total

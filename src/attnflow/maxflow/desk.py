@@ -40,8 +40,8 @@ SUPPLY, DEBT, CHAIN, ARC = range(4)
 # that are owed something, now and by the base; the senders' side of a cut.
 PLAYING, ALIVE, UNSEEN, OWED, BASE_OWED, SENDING = range(6)
 # Entries of `meta`: pages and log entries in use, by the base and in all; the position that a node asks first, -1 for
-# none; 1 if streams are infinite and cost no distance; the position whose stream is the sink, or -1; group of nodes
-# from which on nothing but the target is owed anything; 1 if a first phase takes wide edges only; positions between
+# none; 1 if streams are infinite and cost no distance; the position whose stream is the sink, or -1; last group
+# of nodes of which any but the target is owed anything; 1 if a first phase takes wide edges only; positions between
 # which the base starts; 1 if it is for single players; the number of searches; and for how many pages, log entries and
 # distances there is place.
 PAGES, BASE_PAGES, LOGGED, BASE_LOGGED, HINT, OPEN, SINK, DEEPEST, WIDE, LOW_END, HIGH_END, ALONE, CLOCK = (

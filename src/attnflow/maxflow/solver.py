@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Ints = NDArray[np.int64]
 Progress = Callable[[str, int, int | None], None]
 
-#: Layer from which a base flow starts: so early that most of the way is shared, so late that a player's own
+#: Last layer from which a base flow starts: so early that most of the way is shared, so late that a player's own
 #: stream can be spread before; and the same in large contexts.
 BASE_LAYER, BASE_LAYER_LARGE = 4, 3
 #: Positions from which on a context is large; a first phase then takes wide edges only, see phases.COARSE.
@@ -399,7 +399,7 @@ class Solver:
         return room
 
     def _base_layer(self) -> int:
-        """Layer of a stack from which base flows start; 0 for none."""
+        """Last layer of a stack from which base flows start; 0 for none."""
         if not self._stack or self.network.own is not None:
             return 0
         wanted = BASE_LAYER_LARGE if self.network.size >= LARGE else BASE_LAYER

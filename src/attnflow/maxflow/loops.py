@@ -80,10 +80,19 @@ class Pointed:
         return address
 
 
+def _table(table: Any, kind: Any) -> Any:
+    """The type of a table as the loops may take it: an address, or an array of this type without gaps."""
+    if not isinstance(table, types.Array):
+        return types.int64
+    if table.ndim != 1 or table.layout != "C" or table.dtype != kind:
+        raise TypingError(f"found {table}, expected its address or a contiguous array of {kind}")
+    return table
+
+
 @intrinsic
 def call(typingctx: Any, loop: Any, net: Any, desk: Any, one: Any, two: Any, three: Any) -> Any:
     """Calls a `Pointed` loop at its address with two tables, whose addresses it gets, and three numbers."""
-    tables = [table if isinstance(table, types.Array) else types.int64 for table in (net, desk)]
+    tables = [_table(table, types.int64) for table in (net, desk)]
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         word = context.get_value_type(types.int64)
@@ -109,21 +118,13 @@ def _entry(kind: Any) -> tuple[Any, Any]:
             start = builder.inttoptr(start, value.as_pointer())
         return builder.gep(start, [index], source_etype=value)
 
-    def fits(table: Any) -> Any:
-        """The table as the loops may take it: an address, or an array of this type without gaps."""
-        if not isinstance(table, types.Array):
-            return types.int64
-        if table.ndim != 1 or table.layout != "C" or table.dtype != kind:
-            raise TypingError(f"found {table}, expected its address or a contiguous array of {kind}")
-        return table
-
     @intrinsic
     def read(typingctx: Any, table: Any, index: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             where = place(context, builder, signature.args[0], args[0], args[1])
             return builder.load(where, typ=context.get_value_type(kind))
 
-        return kind(fits(table), types.int64), generate
+        return kind(_table(table, kind), types.int64), generate
 
     @intrinsic
     def write(typingctx: Any, table: Any, index: Any, entry: Any) -> Any:
@@ -131,7 +132,7 @@ def _entry(kind: Any) -> tuple[Any, Any]:
             builder.store(args[2], place(context, builder, signature.args[0], args[0], args[1]))
             return context.get_dummy_value()
 
-        return types.void(fits(table), types.int64, kind), generate
+        return types.void(_table(table, kind), types.int64, kind), generate
 
     return read, write
 

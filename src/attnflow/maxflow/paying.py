@@ -54,14 +54,12 @@ from attnflow.maxflow.net import (
     BEFORE,
     BITS,
     BY_KEY,
-    BY_QUERY,
     CAPACITY,
     FIRST,
     GROUP,
     GROUP_COUNT,
     GROUPS,
     IN,
-    KEY_WORDS,
     KEYS,
     NARROW,
     NODES,
@@ -79,7 +77,7 @@ from attnflow.maxflow.net import (
     units_of,
 )
 from attnflow.maxflow.residual import (
-    flow_of,
+    room_of,
     send,
     send_on_column,
     send_on_row,
@@ -245,11 +243,7 @@ def _spread_near(net, desk, node, have):
             while left != 0 and room > 0:
                 q = (w << 6) + lowest(left)
                 left &= left - 1
-                edge = get(ways, row + BASE) + q * get(ways, row + KEYS) + i
-                by_query = get(ways, row + BY_QUERY) + 2 * (q * get(ways, row + KEY_WORDS) + (i >> 6))
-                units = units_of(capacity, narrow, edge, scale)
-                if get(bits, by_query + 1) & bit_of(i) != 0:
-                    units -= flow_of(pages, pool, bits, by_query, i, edge, units)
+                edge, by_query, units = room_of(ways, row, capacity, narrow, scale, bits, pages, pool, q, i)
                 amount = _along(net, desk, first + q, min(room, units))
                 if amount > 0:
                     if get(meta, LOGGED) > most_logged or get(meta, PAGES) > most_pages:
@@ -270,7 +264,7 @@ def _spread_near(net, desk, node, have):
 
 @inner
 def _spread_far(net, desk, node, have):
-    """As `_spread`, over the edges that leave the streams which these edges enter."""
+    """As `_spread_near`, over the edges that leave the streams which these edges enter."""
     groups, nodes, ways, along = get(net, GROUPS), get(net, NODES), get(net, WAYS), get(net, ALONG)
     capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
     state, marks, meta, words = get(desk, STATE), get(desk, MARKS), get(desk, META), get(net, WORD_COUNT)
@@ -289,11 +283,7 @@ def _spread_far(net, desk, node, have):
             while left != 0 and room > 0:
                 q = (w << 6) + lowest(left)
                 left &= left - 1
-                edge = get(ways, row + BASE) + q * get(ways, row + KEYS) + i
-                by_query = get(ways, row + BY_QUERY) + 2 * (q * get(ways, row + KEY_WORDS) + (i >> 6))
-                units = units_of(capacity, narrow, edge, scale)
-                if get(bits, by_query + 1) & bit_of(i) != 0:
-                    units -= flow_of(pages, pool, bits, by_query, i, edge, units)
+                edge, by_query, units = room_of(ways, row, capacity, narrow, scale, bits, pages, pool, q, i)
                 amount = _spread_near(net, desk, get(groups, 8 * g + START) + q, min(room, units))
                 if amount == FULL:
                     return FULL

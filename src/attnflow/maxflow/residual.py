@@ -47,6 +47,17 @@ def flow_of(pages, pool, bits, by_query, k, edge, units):
 
 
 @inlined
+def room_of(ways, row, capacity, narrow, scale, bits, pages, pool, q, k):
+    """A block edge's number, the pair of words of its query's row, and the room that it has left."""
+    edge = get(ways, row + BASE) + q * get(ways, row + KEYS) + k
+    by_query = get(ways, row + BY_QUERY) + 2 * (q * get(ways, row + KEY_WORDS) + (k >> 6))
+    room = units_of(capacity, narrow, edge, scale)
+    if get(bits, by_query + 1) & bit_of(k) != 0:
+        room -= flow_of(pages, pool, bits, by_query, k, edge, room)
+    return edge, by_query, room
+
+
+@inlined
 def note(log, meta, bits, place):
     """Writes a pair of words to the log, which must have place for it."""
     i = get(meta, LOGGED)

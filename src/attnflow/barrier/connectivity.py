@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from attnflow.barrier.loops import loop
+from attnflow.maxflow.loops import entry
 
 Ints = NDArray[np.int64]
 Nodes = NDArray[np.int32]
@@ -26,7 +26,7 @@ def by_tail(tail: Nodes, head: Nodes, nodes: int) -> tuple[Ints, Nodes]:
     return start, heads
 
 
-@loop
+@entry
 def _sort(tail: Nodes, head: Nodes, place: Ints, heads: Nodes) -> None:
     for e in range(tail.size):
         heads[place[tail[e]]] = head[e]
@@ -40,7 +40,7 @@ def reached(start: Ints, heads: Nodes, seed: int) -> NDArray[np.bool_]:
     return seen
 
 
-@loop
+@entry
 def _reach(start: Ints, heads: Nodes, seed: int, seen: NDArray[np.bool_], queue: Ints) -> None:
     queue[0] = seed
     seen[seed] = True
@@ -65,7 +65,7 @@ def strong_components(start: Ints, heads: Nodes) -> Ints:
     return label
 
 
-@loop
+@entry
 def _strong(
     start: Ints, heads: Nodes, label: Ints, number: Ints, low: Ints, arc: Ints, open_nodes: Ints, path: Ints
 ) -> None:
@@ -118,7 +118,7 @@ def joined(tail: Nodes, head: Nodes, nodes: int) -> tuple[Nodes, int]:
     return label, int(_join(tail, head, np.arange(nodes), label))
 
 
-@loop
+@entry
 def _join(tail: Nodes, head: Nodes, parent: Ints, label: Nodes) -> int:
     first = -1
     for e in range(tail.size):
@@ -146,7 +146,7 @@ def _join(tail: Nodes, head: Nodes, parent: Ints, label: Nodes) -> int:
     return first
 
 
-@loop
+@entry
 def count_pairs(block: Ints, tail: Nodes, head: Nodes, count: Ints) -> None:
     """Counts the edges between different nodes of any two blocks, or of one.
 

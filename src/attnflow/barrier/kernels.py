@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from attnflow.barrier.loops import loop
+from attnflow.maxflow.loops import entry
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -31,7 +31,7 @@ def scratch() -> Floats:
     return np.empty((ROWS, CHUNK))
 
 
-@loop
+@entry
 def assemble(
     tail: Nodes, head: Nodes, place: Ints, conductance: Floats, entries: Floats, excess: Floats
 ) -> None:
@@ -59,7 +59,7 @@ def imbalance(tail: Nodes, head: Nodes, flow: Floats, supply: Floats, left: Floa
     left += lost
 
 
-@loop
+@entry
 def _take_off(tail: Nodes, head: Nodes, flow: Floats, left: Floats, lost: Floats) -> None:
     for e in range(tail.size):
         for end in range(2):
@@ -72,14 +72,14 @@ def _take_off(tail: Nodes, head: Nodes, flow: Floats, left: Floats, lost: Floats
                 left[node] = total
 
 
-@loop
+@entry
 def resistances(flow: Floats, slack: Floats, low: Floats, high: Floats, conductance: Floats) -> None:
     """Conductance of every edge in a primal-dual step, into `conductance`."""
     for e in range(flow.size):
         conductance[e] = 1.0 / (low[e] / flow[e] + high[e] / slack[e])
 
 
-@loop
+@entry
 def drive(
     tail: Nodes,
     head: Nodes,
@@ -124,7 +124,7 @@ def drive(
     leaving[at] -= total
 
 
-@loop
+@entry
 def direction(
     tail: Nodes,
     head: Nodes,
@@ -184,7 +184,7 @@ def direction(
     return 1.0 / fastest, 1.0 / slowest
 
 
-@loop
+@entry
 def correct(
     distance: Floats, multiplier: Floats, change: Floats, sign: float, wanted: Floats, share: float
 ) -> None:
@@ -205,7 +205,7 @@ def correct(
         wanted[e] += min(most, max(-most, -step * rise))
 
 
-@loop
+@entry
 def recentre(
     distance: Floats,
     multiplier: Floats,
@@ -240,7 +240,7 @@ def recentre(
         more[e] = wanted[e] if np.isinf(distance[e]) else wanted[e] + back
 
 
-@loop
+@entry
 def move(
     distance: Floats,
     multiplier: Floats,
@@ -260,7 +260,7 @@ def move(
             d[i] += primal * sign * c[i]
 
 
-@loop
+@entry
 def products(flow: Floats, slack: Floats, low: Floats, high: Floats) -> tuple[float, float, float, float]:
     """Mean product of slack and multiplier on finite and on infinite edges, and the finite ones' extremes."""
     finite = infinite = 0.0
@@ -278,7 +278,7 @@ def products(flow: Floats, slack: Floats, low: Floats, high: Floats) -> tuple[fl
     return finite / max(count, 1), infinite / max(flow.size - count // 2, 1), least, most
 
 
-@loop
+@entry
 def respond(
     tail: Nodes,
     head: Nodes,
@@ -316,7 +316,7 @@ def respond(
             g[i] = smaller[i] * smaller[i] / (1.0 + ratio * ratio)
 
 
-@loop
+@entry
 def raise_by(potential: Floats, fine: Floats, rise: Floats, step: float) -> None:
     """Adds `step * rise` to the sum of `potential` and `fine` without losing digits."""
     for i in range(rise.size):

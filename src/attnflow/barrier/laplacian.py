@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from attnflow.barrier.loops import loop
+from attnflow.maxflow.loops import entry
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -298,7 +298,7 @@ def _eliminate(W: Floats, outside: Floats) -> None:
     B[...] = 0.0
 
 
-@loop
+@entry
 def _eliminate_leaf(W: Floats, outside: Floats, one: Floats) -> None:
     """As `_eliminate`, on a contiguous block; `one` is scratch for a row."""
     n = outside.size
@@ -329,7 +329,7 @@ def _eliminate_leaf(W: Floats, outside: Floats, one: Floats) -> None:
             row[k] = one[k]
 
 
-@loop
+@entry
 def _place(
     block: Ints,
     start: Ints,

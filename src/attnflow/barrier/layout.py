@@ -140,9 +140,8 @@ def _plan(block: Ints, tail: Nodes, head: Nodes) -> Pattern:
     matching: dict[tuple[int, int], Matching] = {}
     inner = np.flatnonzero((tail < block.size) & (head < block.size) & (tail != head))
     one, two = np.minimum(tail[inner], head[inner]), np.maximum(tail[inner], head[inner])
-    thin = few[
-        block[one], block[two]
-    ]  # unknowns are numbered block by block: the smaller has the smaller block
+    # unknowns are numbered block by block: the smaller has the smaller block
+    thin = few[block[one], block[two]]
     one, two = one[thin], two[thin]
     for a, b in pairs:
         if few[a, b]:

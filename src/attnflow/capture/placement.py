@@ -29,13 +29,9 @@ def device_of(model: Any) -> torch.device:
                 hooked = torch.device("cuda", place) if isinstance(place, int) else torch.device(place)
     if hooked is not None:
         return hooked
-    none = True
-    for weight in model.parameters():
-        if weight.device.type != "meta":
-            return weight.device
-        none = False
-    if not none:
+    found = next((weight.device for weight in model.parameters() if weight.device.type != "meta"), None)
+    if found is None and next(model.parameters(), None) is not None:
         raise CaptureError(
             f"{type(model).__name__} has no weights: all are on the meta device. Load it with from_pretrained."
         )
-    return torch.device("cpu")
+    return torch.device("cpu") if found is None else found

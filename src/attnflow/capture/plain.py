@@ -82,7 +82,7 @@ def _is_written_so(function: FunctionType) -> bool:
 @functools.cache
 def in_one_step(function: Any) -> Callable[..., Any]:
     """A family's function of plain attention, computed in one step where that gives the same."""
-    repeat = function.__globals__.get("repeat_kv") if "repeat_kv" in function.__code__.co_names else None
+    repeats = "repeat_kv" in function.__code__.co_names
 
     def attend(
         module: torch.nn.Module,
@@ -99,7 +99,8 @@ def in_one_step(function: Any) -> Callable[..., Any]:
             return function(
                 module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **kwargs
             )
-        if repeat is not None:
+        if repeats:
+            repeat = function.__globals__["repeat_kv"]
             key, value = (repeat(part, module.num_key_value_groups) for part in (key, value))
         output, weights = one_step(query, key, value, attention_mask, scale)
         return output.transpose(1, 2).contiguous(), weights

@@ -137,6 +137,7 @@ def owe(net, desk, begin, low, high, grand, targets, demands):
         laid = np.int64(0)
         for turn in range(begin + 1):
             start = get(groups, 8 * (begin - turn if turn < begin else begin) + START)
+            # at last more than any of them gives, yet so much that what is left of it tells what each gave
             share = (grand - laid) // (high - low + 1) if turn < begin else 2 * grand
             count = np.int64(0)
             for k in range(low, high + 1):
@@ -149,7 +150,7 @@ def owe(net, desk, begin, low, high, grand, targets, demands):
                 return found
             laid += found
             for k in range(low, high + 1):
-                gave = share - get(state, 4 * (start + k) + SUPPLY)
+                gave = share - get(state, 4 * (start + k) + SUPPLY)  # owed only when all is laid
                 put(bases, 2 * (start + k), get(bases, 2 * (start + k)) + gave)
                 put(state, 4 * (start + k) + SUPPLY, 0)
         for g in range(1, begin + 1):
@@ -226,7 +227,7 @@ def play_single(
                 word += floor >> 6
                 put(marks, word, get(marks, word) & ~(bit_of(floor) - 1))
         count, total = supply(net, desk, own, np.int64(0), np.int64(1))
-        if get(meta, SINK) >= 0 or get(meta, HIGH_END) > 0:
+        if get(meta, SINK) >= 0 or get(meta, HIGH_END) > 0:  # one stack, with something owed on the way
             sent_on = spread(net, desk, count, total)
             if sent_on == FULL:
                 return place

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +22,32 @@ from numba.core.errors import TypingError
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-#: When the loops' files were written: they call one another across files, and each is compiled with what it calls.
-_WRITTEN = tuple(
-    (path.name, path.stat().st_mtime, path.stat().st_size)
-    for path in sorted(Path(__file__).parent.glob("*.py"))
-)
-
-
 #: How every loop is compiled: it counts no references to arrays and does not ask where an index lies.
 _OPTIONS = {"boundscheck": False, "error_model": "numpy", "_nrt": False}
 
 
-def _stamp(cache: Any) -> None:
-    """Makes a cache on disk out of date when any of the loops' files changes."""
+@cache
+def _written(folder: Path) -> tuple[tuple[str, float, int], ...]:
+    """When a folder's files were written."""
+    found = [(path.name, path.stat()) for path in sorted(folder.glob("*.py"))]
+    return tuple((name, stat.st_mtime, stat.st_size) for name, stat in found)
+
+
+def _stamp(kept: Any, function: Any) -> None:
+    """Makes what is kept on disk out of date when any file of the loop's folder changes.
+
+    Loops call one another across files, and each is compiled with what it calls.
+    """
     with contextlib.suppress(AttributeError):  # another layout: it asks for the loop's own file only
-        cache._cache_file._source_stamp = _WRITTEN
+        kept._cache_file._source_stamp = _written(Path(function.__code__.co_filename).parent)
 
 
 def _compiled(**options: bool) -> Callable[[Any], Any]:
-    """Compiles a loop once, cached on disk; it lets other threads run."""
+    """Compiles a loop once, cached on disk; it lets other threads run, and allocates nothing."""
 
     def compile_(function: Any) -> Any:
         loop = njit(cache=True, nogil=True, no_cfunc_wrapper=True, **_OPTIONS, **options)(function)
-        _stamp(loop._cache)
+        _stamp(loop._cache, function)
         return loop
 
     return compile_
@@ -73,7 +76,7 @@ class Pointed:
         count = self._function.__code__.co_argcount
         loop: Any = CFunc(self._function, ((types.int64,) * count, types.int64), locals={}, options=_OPTIONS)
         loop.enable_caching()
-        _stamp(loop._cache)
+        _stamp(loop._cache, self._function)
         loop.compile()
         self._loop = loop  # keeps the code
         address: int = loop.address

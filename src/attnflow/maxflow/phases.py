@@ -93,7 +93,7 @@ from attnflow.maxflow.net import (
     remove,
     units_of,
 )
-from attnflow.maxflow.residual import flow_of, send, take_back
+from attnflow.maxflow.residual import flow_of, room_of, send, take_back
 
 #: A node asks no edge for less than 2^-COARSE of what it wants in a first phase of large contexts, where a flow
 #: that is gathered from very many tiny weights uses a hundred edges where one would do; EVERYTHING: it asks all.
@@ -318,17 +318,15 @@ def _pull(net, desk, top, limit, fine):
                                     here = get(ways, line + BY_QUERY) + 2 * (
                                         at * get(ways, line + KEY_WORDS) + (hint >> 6)
                                     )
-                                    bit = bit_of(hint)
                                     if (
                                         get(levels, nearer + get(ways, line + BITS) + (hint >> 6))
                                         & get(bits, here)
-                                        & bit
+                                        & bit_of(hint)
                                         != 0
                                     ):
-                                        edge = get(ways, line + BASE) + at * get(ways, line + KEYS) + hint
-                                        room = units_of(capacity, narrow, edge, scale)
-                                        if get(bits, here + 1) & bit != 0:
-                                            room -= flow_of(pages, pool, bits, here, hint, edge, room)
+                                        edge, _, room = room_of(
+                                            ways, line, capacity, narrow, scale, bits, pages, pool, at, hint
+                                        )
                                         if room > least:
                                             other, row = get(ways, line + FIRST) + hint, line
                             if other < 0:

@@ -29,8 +29,9 @@ def test_words_are_filled_to_the_last_bit(kind: str, n: int, layers: int) -> Non
     network = networks.KINDS[kind](rng, n, layers)
     target = int(rng.integers(network.size))
     game, cold = Solver(network, target), Solver(network, target)
-    cold._stack, cold._begin, cold._ends = False, 0, ([0] * cold.players, [0] * cold.players)
-    cold._floors = np.zeros_like(cold._floors)
+    cold._stack, board = False, cold.board
+    board.begin, board.ends = 0, ([0] * cold.players, [0] * cold.players)
+    board.floors = np.zeros_like(board.floors)
     units, bottlenecks = game.singles()
     expected, where = cold.singles()
     assert units.tolist() == expected.tolist()
@@ -69,10 +70,17 @@ def test_sequences_of_two_lengths(sizes: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 63, 64, 65, 129])
-def test_masks_are_bits_and_back(n: int) -> None:
-    lowered = FlowNetwork.encoder(np.full((2, n, n), 1 / n))._graph.net
-    mask = np.random.default_rng(n).random(3 * n) < 0.5
-    assert net.as_mask(lowered, net.as_bits(lowered, mask)).tolist() == mask.tolist()
+def test_nodes_that_lead_to_the_target(n: int) -> None:
+    rng = np.random.default_rng(n)
+    A = np.where(rng.random((2, n, n)) < 1.5 / n, rng.random((2, n, n)), 0.0)
+    A[1, n - 1, 0] = 0.5
+    graph = FlowNetwork.encoder(A)._graph
+    middle = A[1, n - 1] > 0
+    expected = [*(A[0, middle] > 0).any(axis=0), *middle, *(np.arange(n) == n - 1)]
+    found = net.towards(graph.net, np.array([graph.node(2, n - 1)]), False)
+    assert net.as_mask(graph.net, found).tolist() == expected
+    some = np.flatnonzero(rng.random(3 * n) < 0.5)
+    assert net.holds(graph.net, found, some).tolist() == [expected[node] for node in some]
 
 
 def test_flow_through_a_players_own_node() -> None:
@@ -84,7 +92,7 @@ def test_flow_through_a_players_own_node() -> None:
     network = replace(plain, edges=(*plain.edges, Block(0, 2, rng.random((3, 3)), 1)))
     assert [group.layer for group in network.groups][:3] == [0, 1, 0]
     solver = Solver(network, 2)
-    assert solver._entered
+    assert solver.board.entered
     values = solver.subsets(solver.grand())
     for mask in range(1, 1 << solver.players):
         chosen = [j for j in range(solver.players) if mask >> j & 1]
@@ -199,10 +207,10 @@ def test_scratch_grows_in_what_is_too_small() -> None:
     window = 0.5 * np.eye(n) + 0.5 * np.eye(n, k=-1)
     network = FlowNetwork.decoder(np.stack([window] * 2), prompt=2, prefix="closed")
     solver = Solver(network, n - 1)
-    edges = solver._edges
+    edges = solver.board._edges
     assert solver.grand() > 0
-    assert solver._edges == edges
-    assert solver._distances > desk.DISTANCES * len(network.groups)
+    assert solver.board._edges == edges
+    assert solver.board._distances > desk.DISTANCES * len(network.groups)
 
 
 @pytest.mark.parametrize("table", [np.zeros(4, dtype=np.int32), np.zeros(8, dtype=np.int64)[::2]])

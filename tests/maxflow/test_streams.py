@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from attnflow import FlowNetwork
-from attnflow.maxflow import Solver, games, solver
+from attnflow.maxflow import Solver, board, games
 from attnflow.network import Block
 
 
@@ -105,7 +105,7 @@ def test_a_shared_base_changes_neither_values_nor_nearest_cuts(kind: str, seed: 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(6))
 def test_wide_edges_first_as_in_large_contexts(kind: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(solver, "LARGE", 2)
+    monkeypatch.setattr(board, "LARGE", 2)
     net = network(kind, seed)
     compare(lambda: Solver(net, net.size - 1))
 
@@ -142,11 +142,11 @@ def test_every_way_to_close_occurs() -> None:
 def test_too_small_scratch_is_made_larger(monkeypatch: pytest.MonkeyPatch) -> None:
     net = FlowNetwork.encoder(softmax(np.random.default_rng(0), 6, 20, 0.5, False))
     expected = Solver(net, 0)
-    monkeypatch.setattr(solver.desk, "DISTANCES", 0)
+    monkeypatch.setattr(board.desk, "DISTANCES", 0)
     game = Solver(net, 0)
-    game._edges = 4
+    game.board._edges = 4
     assert game.singles()[0].tolist() == expected.singles()[0].tolist()
-    assert game._edges > 4
+    assert game.board._edges > 4
     order = np.array([np.random.default_rng(seed).permutation(20) for seed in range(4)])
     assert game.orders(order, game.grand()).tolist() == expected.orders(order, expected.grand()).tolist()
 

@@ -87,7 +87,7 @@ def centre(solver: Solver, mu: float | None = None, progress: Progress | None = 
             "capacities differ by too many orders of magnitude for float64. Drop the smallest capacities, or use "
             "method='shapley'."
         )
-    sizes = [len(solver._nodes_of(player)) for player in range(solver.players)]
+    sizes = [len(solver.board.nodes_of(player)) for player in range(solver.players)]
     supersource = flow[edges.own : edges.own + edges.players]
     sent = np.array([part.sum() for part in np.split(supersource, np.cumsum(sizes)[:-1])])
     return Centre(

@@ -103,7 +103,7 @@ def edges_of(solver: Solver) -> Edges:
     nodes = graph.nodes
     source, sink = nodes, nodes + 1
     tails, heads = graph.ends(network)
-    supplied = solver._members
+    supplied = solver.board.members
     taken = solver.targets
     tail = np.concatenate([tails, np.full(supplied.size, source), taken]).astype(np.int32)
     head = np.concatenate([heads, supplied, np.full(taken.size, sink)]).astype(np.int32)

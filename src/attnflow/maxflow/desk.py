@@ -25,7 +25,6 @@ from attnflow.maxflow.net import (
     WORD_COUNT,
     Ints,
     Net,
-    as_bits,
 )
 
 #: Edges in a page, as a power of two.
@@ -33,23 +32,21 @@ PAGE = 3
 #: Distances of a search, for each group of nodes, up to which there is place at first.
 DISTANCES = 8
 
-# Columns of `state`: what a node has and has not sent on; what it is owed; flow of the stream edge into it; where it
-# goes on asking, beside the number of the search for which that holds.
-SUPPLY, DEBT, CHAIN, ARC = range(4)
 # Rows of `marks`: nodes that lead to the target; of those, the ones in play; of those, the ones not seen yet; nodes
 # that are owed something, now and by the base; the senders' side of a cut.
 PLAYING, ALIVE, UNSEEN, OWED, BASE_OWED, SENDING = range(6)
 # Entries of `meta`: pages and log entries in use, by the base and in all; the position that a node asks first, -1 for
 # none; 1 if streams are infinite and cost no distance; the position whose stream is the sink, or -1; last group
 # of nodes of which any but the target is owed anything; 1 if a first phase takes wide edges only; positions between
-# which the base starts; 1 if it is for single players; the number of searches; and for how many pages, log entries and
+# which the base starts; the game it is set up for; the number of searches; and for how many pages, log entries and
 # distances there is place.
-PAGES, BASE_PAGES, LOGGED, BASE_LOGGED, HINT, OPEN, SINK, DEEPEST, WIDE, LOW_END, HIGH_END, ALONE, CLOCK = (
+PAGES, BASE_PAGES, LOGGED, BASE_LOGGED, HINT, OPEN, SINK, DEEPEST, WIDE, LOW_END, HIGH_END, GAME, CLOCK = (
     range(13)
 )
 MOST_PAGES, MOST_LOGGED, MOST_LEVELS = range(13, 16)
 # Entries of `Desk.table`.
-STATE, BASES, MARKS, SPANS, LEVELS, SOURCES, STACK, BITS_NOW, PAGED, POOL, LOG, META, AUGMENT = range(13)
+HELD, DEBTS, CHAINS, ARCS, BASE_DEBTS, BASE_CHAINS, MARKS, SPANS, LEVELS, SOURCES, STACK = range(11)
+BITS_NOW, PAGED, POOL, LOG, META, AUGMENT = range(11, 17)
 
 #: What must be free before the flow of an edge is changed, which takes one page and three entries at most; what is sent
 #: over two edges is asked for once.
@@ -64,9 +61,13 @@ class Desk(NamedTuple):
     """Scratch tables of one thread.
 
     Attributes:
-        table: `[13]`, addresses of the following and of the loop `augment`; loops are given this.
-        state: `[nodes * 4]`.
-        base: `[nodes * 2]`, what the base flow is owed, and its flow along streams.
+        table: `[17]`, addresses of the following and of the loop `augment`; loops are given this.
+        held: `[nodes]`, what a node has and has not sent on.
+        debts: `[nodes]`, what it is owed.
+        chains: `[nodes]`, flow of the stream edge into it.
+        arcs: `[nodes]`, where it goes on asking, beside the number of the search for which that holds.
+        base_debts: `[nodes]`, what the base flow is owed.
+        base_chains: `[nodes]`, its flow along streams.
         marks: `[6 * words]`, sets of nodes.
         spans: `[groups * 2]`, first word with a node not seen yet, and the word after the last.
         levels: `[distances * words]`, nodes by their distance from what is left to send, from 1.
@@ -81,8 +82,12 @@ class Desk(NamedTuple):
     """
 
     table: Ints
-    state: Ints
-    base: Ints
+    held: Ints
+    debts: Ints
+    chains: Ints
+    arcs: Ints
+    base_debts: Ints
+    base_chains: Ints
     marks: Ints
     spans: Ints
     levels: Ints
@@ -95,27 +100,24 @@ class Desk(NamedTuple):
     meta: Ints
 
 
-def make(net: Net, useful: NDArray[np.bool_], edges: int, distances: int, augment: int) -> Desk:
-    """Allocates scratch tables, without a flow, for so many edges with flow; `augment` is that loop's address.
-
-    Nodes that are not useful, for they do not lead to the target, are never in play.
-    """
-    count, words = len(net.along), len(net.words)
-    marks = np.zeros((6, words), dtype=np.int64)
-    marks[PLAYING] = marks[ALIVE] = as_bits(net, useful)
+def make(net: Net, edges: int, distances: int, augment: int) -> Desk:
+    """Allocates scratch tables, without a flow, for so many edges with flow; `augment` is that loop's address."""
+    nodes, words = len(net.along), len(net.words)
     meta = np.zeros(16, dtype=np.int64)
     meta[[PAGES, BASE_PAGES]] = 1
-    meta[[HINT, SINK, LOW_END, HIGH_END]] = -1
-    meta[DEEPEST] = len(net.groups) // 8
     meta[[MOST_PAGES, MOST_LOGGED, MOST_LEVELS]] = edges + 2, 3 * edges + 16, distances
     arrays: dict[str, NDArray[Any]] = {
-        "state": np.zeros(4 * count, dtype=np.int64),
-        "base": np.zeros(2 * count, dtype=np.int64),
-        "marks": marks.ravel(),
+        "held": np.zeros(nodes, dtype=np.int64),
+        "debts": np.zeros(nodes, dtype=np.int64),
+        "chains": np.zeros(nodes, dtype=np.int64),
+        "arcs": np.zeros(nodes, dtype=np.int64),
+        "base_debts": np.zeros(nodes, dtype=np.int64),
+        "base_chains": np.zeros(nodes, dtype=np.int64),
+        "marks": np.zeros(6 * words, dtype=np.int64),
         "spans": np.zeros(len(net.groups) // 4, dtype=np.int64),
         "levels": np.zeros(distances * words, dtype=np.int64),
-        "sources": np.zeros(count, dtype=np.int64),
-        "stack": np.zeros(8 * (count + 2), dtype=np.int64),
+        "sources": np.zeros(nodes, dtype=np.int64),
+        "stack": np.zeros(8 * (nodes + 2), dtype=np.int64),
         "bits": net.bits.copy(),
         "pages": np.zeros((net.given.size >> PAGE) + 1, dtype=np.int32),
         "pool": np.zeros((edges + 2) << PAGE, dtype=np.int64),
@@ -124,6 +126,22 @@ def make(net: Net, useful: NDArray[np.bool_], edges: int, distances: int, augmen
     }
     table = np.array([*(address(array) for array in arrays.values()), augment], dtype=np.int64)
     return Desk(table=table, **arrays)
+
+
+def set_up(desk: Desk, useful: Ints, *, game: int, sink: int, deepest: int, wide: bool) -> None:
+    """Makes tables ready for a game, before a base flow is laid.
+
+    Args:
+        desk: the tables.
+        useful: words of bits: nodes that lead to the target; others are never in play.
+        game: entry of `meta`, as are the others.
+        sink: the position whose stream is the sink where streams are open, else -1.
+        deepest: last group of nodes of which any but the target is owed anything.
+        wide: True if a first phase takes wide edges only.
+    """
+    row(desk, PLAYING)[:] = useful
+    desk.meta[[GAME, SINK, DEEPEST, WIDE, OPEN]] = game, sink, deepest, wide, sink >= 0
+    desk.meta[[LOW_END, HIGH_END]] = -1
 
 
 def row(desk: Desk, mark: int) -> Ints:
@@ -136,13 +154,15 @@ def row(desk: Desk, mark: int) -> Ints:
 def restore(net, desk, base):
     """Takes flow back: down to the base, or all of it."""
     log, bits, pages, meta = get(desk, LOG), get(desk, BITS_NOW), get(desk, PAGED), get(desk, META)
-    state, marks, bases = get(desk, STATE), get(desk, MARKS), get(desk, BASES)
+    held, debts, chains = get(desk, HELD), get(desk, DEBTS), get(desk, CHAINS)
+    base_debts, base_chains, marks = get(desk, BASE_DEBTS), get(desk, BASE_CHAINS), get(desk, MARKS)
     count, words = get(net, NODE_COUNT), get(net, WORD_COUNT)
     if not base:
         put(meta, BASE_LOGGED, 0)
         put(meta, BASE_PAGES, 1)
-        for i in range(2 * count):
-            put(bases, i, 0)
+        for node in range(count):
+            put(base_debts, node, 0)
+            put(base_chains, node, 0)
         for w in range(words):
             put(marks, BASE_OWED * words + w, 0)
     for i in range(get(meta, LOGGED) - 1, get(meta, BASE_LOGGED) - 1, -1):
@@ -155,9 +175,9 @@ def restore(net, desk, base):
     put(meta, LOGGED, get(meta, BASE_LOGGED))
     put(meta, PAGES, get(meta, BASE_PAGES))
     for node in range(count):
-        put(state, 4 * node + SUPPLY, 0)
-        put(state, 4 * node + DEBT, get(bases, 2 * node))
-        put(state, 4 * node + CHAIN, get(bases, 2 * node + 1))
+        put(held, node, 0)
+        put(debts, node, get(base_debts, node))
+        put(chains, node, get(base_chains, node))
     for w in range(words):
         put(marks, OWED * words + w, get(marks, BASE_OWED * words + w))
         put(marks, ALIVE * words + w, get(marks, PLAYING * words + w))

@@ -24,13 +24,15 @@ import numpy as np
 from attnflow.maxflow.desk import (
     ALIVE,
     AUGMENT,
+    BASE_CHAINS,
+    BASE_DEBTS,
     BASE_LOGGED,
     BASE_OWED,
     BASE_PAGES,
-    BASES,
-    CHAIN,
-    DEBT,
+    CHAINS,
+    DEBTS,
     FULL,
+    HELD,
     HIGH_END,
     HINT,
     LOGGED,
@@ -41,8 +43,6 @@ from attnflow.maxflow.desk import (
     PAGES,
     SINK,
     SOURCES,
-    STATE,
-    SUPPLY,
     UNSEEN,
     WIDE,
     restore,
@@ -78,16 +78,16 @@ from attnflow.maxflow.net import (
     remove,
     units_of,
 )
-from attnflow.maxflow.paying import spread, supply
+from attnflow.maxflow.paying import pay, spread, supply
 from attnflow.maxflow.phases import (
     cut_of,
 )
 
 
 @inlined
-def _owe(state, nodes, marks, owed, node, amount):
+def _owe(debts, nodes, marks, owed, node, amount):
     if amount > 0:
-        put(state, 4 * node + DEBT, get(state, 4 * node + DEBT) + amount)
+        put(debts, node, get(debts, node) + amount)
         add(marks, owed, nodes, node)
 
 
@@ -111,13 +111,9 @@ def owe(net, desk, begin, low, high, grand, targets, demands):
     """
     groups, nodes, ways = get(net, GROUPS), get(net, NODES), get(net, WAYS)
     capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
-    state, marks, meta, sources, bases = (
-        get(desk, STATE),
-        get(desk, MARKS),
-        get(desk, META),
-        get(desk, SOURCES),
-        get(desk, BASES),
-    )
+    held, debts, chains = get(desk, HELD), get(desk, DEBTS), get(desk, CHAINS)
+    base_debts, base_chains = get(desk, BASE_DEBTS), get(desk, BASE_CHAINS)
+    marks, meta, sources = get(desk, MARKS), get(desk, META), get(desk, SOURCES)
     restore(net, desk, False)
     words = get(net, WORD_COUNT)
     sink, owed = get(meta, SINK), OWED * words
@@ -128,10 +124,10 @@ def owe(net, desk, begin, low, high, grand, targets, demands):
                 if k != sink:
                     edge = get(ways, row + BASE) + sink * get(ways, row + KEYS) + k
                     units = units_of(capacity, narrow, edge, scale)
-                    _owe(state, nodes, marks, owed, get(ways, row + FIRST) + k, units)
+                    _owe(debts, nodes, marks, owed, get(ways, row + FIRST) + k, units)
     else:
         for i in range(targets.size):
-            _owe(state, nodes, marks, owed, get(targets, i), get(demands, i))
+            _owe(debts, nodes, marks, owed, get(targets, i), get(demands, i))
     put(meta, HINT, -1)
     if begin > 0:
         laid = np.int64(0)
@@ -141,7 +137,7 @@ def owe(net, desk, begin, low, high, grand, targets, demands):
             share = (grand - laid) // (high - low + 1) if turn < begin else 2 * grand
             count = np.int64(0)
             for k in range(low, high + 1):
-                put(state, 4 * (start + k) + SUPPLY, share)
+                put(held, start + k, share)
                 put(sources, count, start + k)
                 count += 1
             phases = get(meta, WIDE) if turn == 0 else np.int64(0)
@@ -150,19 +146,19 @@ def owe(net, desk, begin, low, high, grand, targets, demands):
                 return found
             laid += found
             for k in range(low, high + 1):
-                gave = share - get(state, 4 * (start + k) + SUPPLY)  # owed only when all is laid
-                put(bases, 2 * (start + k), get(bases, 2 * (start + k)) + gave)
-                put(state, 4 * (start + k) + SUPPLY, 0)
+                gave = share - get(held, start + k)  # owed only when all is laid
+                put(base_debts, start + k, get(base_debts, start + k) + gave)
+                put(held, start + k, 0)
         for g in range(1, begin + 1):
             for node in range(get(groups, 8 * g + START) + low, get(groups, 8 * g + START) + high + 1):
-                _owe(state, nodes, marks, owed, node, get(bases, 2 * node))
+                _owe(debts, nodes, marks, owed, node, get(base_debts, node))
     put(meta, LOW_END, low)
     put(meta, HIGH_END, high)
     put(meta, BASE_LOGGED, get(meta, LOGGED))
     put(meta, BASE_PAGES, get(meta, PAGES))
     for node in range(get(net, NODE_COUNT)):
-        put(bases, 2 * node, get(state, 4 * node + DEBT))
-        put(bases, 2 * node + 1, get(state, 4 * node + CHAIN))
+        put(base_debts, node, get(debts, node))
+        put(base_chains, node, get(chains, node))
     for w in range(words):
         put(marks, BASE_OWED * words + w, get(marks, owed + w))
     return 0
@@ -226,8 +222,10 @@ def play_single(
                     put(marks, word + w, 0)
                 word += floor >> 6
                 put(marks, word, get(marks, word) & ~(bit_of(floor) - 1))
-        count, total = supply(net, desk, own, np.int64(0), np.int64(1))
+        count, total = supply(net, desk, own, np.int64(0))
         if get(meta, SINK) >= 0 or get(meta, HIGH_END) > 0:  # one stack, with something owed on the way
+            count, paid = pay(net, desk)
+            total += paid
             sent_on = spread(net, desk, count, total)
             if sent_on == FULL:
                 return place
@@ -274,7 +272,7 @@ def play(net, desk, member_start, members, supplies, themselves, rounds, steps, 
         The number of rounds, or the round for which the scratch tables did not suffice, or BROKEN.
     """
     nodes, words = get(net, NODES), get(net, WORD_COUNT)
-    state, marks, meta, sources = get(desk, STATE), get(desk, MARKS), get(desk, META), get(desk, SOURCES)
+    held, marks, meta, sources = get(desk, HELD), get(desk, MARKS), get(desk, META), get(desk, SOURCES)
     for number in range(first, rounds.size - 1):
         restore(net, desk, True)
         total = np.int64(0)
@@ -288,17 +286,17 @@ def play(net, desk, member_start, members, supplies, themselves, rounds, steps, 
                 own = members[get(member_start, j) : get(member_start, j + 1)]
                 if themselves:
                     for i in range(own.size):
-                        put(state, 4 * get(own, i) + SUPPLY, get(supplies, j))
+                        put(held, get(own, i), get(supplies, j))
                         put(sources, count, get(own, i))
                         count += 1
                 else:
-                    count, _ = supply(net, desk, own, count, np.int64(0))
+                    count, _ = supply(net, desk, own, count)
                 put(meta, HINT, get(nodes, 8 * get(own, 0) + AT))
             more = call(get(desk, AUGMENT), net, desk, count, limit - total, np.int64(0))
             if more < 0:
                 return number if more == FULL else more
             for i in range(count):
-                put(state, 4 * get(sources, i) + SUPPLY, 0)
+                put(held, get(sources, i), 0)
             put(gains, step, more)
             total += more
             if total < limit and step + 1 < get(rounds, number + 1):

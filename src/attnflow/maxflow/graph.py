@@ -84,10 +84,15 @@ class Graph:
 
     @cached_property
     def leaving(self) -> Ints:
-        """What leaves each node in units, INFINITE if any of its edges is infinite; own columns as they are."""
+        """What leaves each node over edges of blocks, in units; INFINITE if any of them is infinite."""
         from attnflow.maxflow.net import leaving
 
         return leaving(self.net)
+
+    @cached_property
+    def infinite(self) -> bool:
+        """True if any edge of a block is infinite."""
+        return bool(np.isinf(self.net.given.max(initial=0.0)))
 
     @property
     def error_bound(self) -> float:

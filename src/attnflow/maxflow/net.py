@@ -97,19 +97,15 @@ class Net(NamedTuple):
         return self.narrow if self.narrow.size else self.capacity
 
 
-def as_bits(net: Net, mask: NDArray[np.bool_]) -> Ints:
-    """A mask of nodes as words of bits."""
-    nodes = net.nodes.reshape(-1, 8)
-    found = np.zeros((len(net.words), 64), dtype=np.uint8)
-    found[nodes[:, WORD], nodes[:, AT] & 63] = mask
-    words: Ints = np.packbits(found, axis=1, bitorder="little").view("<i8").astype(np.int64).ravel()
-    return words
-
-
 def as_mask(net: Net, bits: Ints) -> NDArray[np.bool_]:
     """Words of bits as a mask of nodes."""
-    nodes = net.nodes.reshape(-1, 8)
-    return (bits[nodes[:, WORD]] >> (nodes[:, AT] & 63) & 1).astype(bool)
+    return holds(net, bits, np.arange(len(net.along)))
+
+
+def holds(net: Net, bits: Ints, nodes: Ints) -> NDArray[np.bool_]:
+    """Which of these nodes are in a set, given as words of bits."""
+    table = net.nodes.reshape(-1, 8)[nodes]
+    return (bits[table[:, WORD]] >> (table[:, AT] & 63) & 1).astype(bool)
 
 
 @inlined
@@ -201,11 +197,11 @@ def mark(net):
                         put(nodes, node + FURTHEST, max(get(nodes, node + FURTHEST), furthest))
 
 
-def towards(net: Net, targets: Ints, infinite: bool) -> NDArray[np.bool_]:
-    """Returns the mask of nodes from which edges, or infinite edges, lead to one of `targets`."""
+def towards(net: Net, targets: Ints, infinite: bool) -> Ints:
+    """Returns the set of nodes, as words of bits, from which edges, or infinite edges, lead to one of `targets`."""
     unseen = np.full(len(net.words), -1)
     _towards(net.table, targets, infinite, unseen, np.empty(len(net.along), dtype=np.int64))
-    return ~as_mask(net, unseen)
+    return ~unseen
 
 
 @entry
@@ -244,7 +240,7 @@ def _towards(net, targets, infinite, unseen, queue):
 
 
 def leaving(net: Net) -> Ints:
-    """Returns the capacity that leaves each node in units, INFINITE if any of its edges is infinite."""
+    """Returns what leaves each node over edges of blocks in units, INFINITE if any of them is infinite."""
     total = np.zeros(len(net.along), dtype=np.int64)
     _leaving(net.table, total)
     return total
@@ -252,12 +248,8 @@ def leaving(net: Net) -> Ints:
 
 @entry
 def _leaving(net, total):
-    groups, nodes, ways, along = get(net, GROUPS), get(net, NODES), get(net, WAYS), get(net, ALONG)
+    groups, ways = get(net, GROUPS), get(net, WAYS)
     capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
-    for node in range(get(net, NODE_COUNT)):
-        before = get(nodes, 8 * node + BEFORE)
-        if before >= 0:
-            put(total, before, get(along, node))
     for g in range(get(net, GROUP_COUNT)):
         for way in range(get(groups, 8 * g + IN), get(groups, 8 * g + IN_END)):
             row = 16 * way

@@ -13,11 +13,12 @@ import numpy as np
 from attnflow.maxflow.desk import (
     ALIVE,
     BITS_NOW,
-    CHAIN,
-    DEBT,
+    CHAINS,
+    DEBTS,
     DEEPEST,
     ENTRIES_LEFT,
     FULL,
+    HELD,
     LOG,
     LOGGED,
     MARKS,
@@ -31,8 +32,7 @@ from attnflow.maxflow.desk import (
     POOL,
     SINK,
     SOURCES,
-    STATE,
-    SUPPLY,
+    STACK,
 )
 from attnflow.maxflow.graph import (
     INFINITE,
@@ -55,6 +55,7 @@ from attnflow.maxflow.net import (
     BITS,
     BY_KEY,
     CAPACITY,
+    COUNT,
     FIRST,
     GROUP,
     GROUP_COUNT,
@@ -90,20 +91,20 @@ LITTLE = 5
 
 
 @inlined
-def _room_along(nodes, along, state, start, end, most):
+def _room_along(nodes, along, chains, start, end, most):
     """How much more the streams from one node to a later one of its position can carry."""
     room = most
     while end != start:
-        room = min(room, get(along, end) - get(state, 4 * end + CHAIN))
+        room = min(room, get(along, end) - get(chains, end))
         end = get(nodes, 8 * end + BEFORE)
     return room
 
 
 @inlined
-def _carry(nodes, state, start, end, amount):
+def _carry(nodes, chains, start, end, amount):
     """Adds to the flow of the streams from one node to a later one of its position."""
     while end != start:
-        put(state, 4 * end + CHAIN, get(state, 4 * end + CHAIN) + amount)
+        put(chains, end, get(chains, end) + amount)
         end = get(nodes, 8 * end + BEFORE)
 
 
@@ -111,17 +112,18 @@ def _carry(nodes, state, start, end, amount):
 def _along(net, desk, start, most):
     """Sends up to so much from a node along its stream to what is owed there, nearest first; returns what it sent."""
     nodes, along, words = get(net, NODES), get(net, ALONG), get(net, WORD_COUNT)
-    state, marks, deepest = get(desk, STATE), get(desk, MARKS), get(get(desk, META), DEEPEST)
+    debts, chains = get(desk, DEBTS), get(desk, CHAINS)
+    marks, deepest = get(desk, MARKS), get(get(desk, META), DEEPEST)
     node, room, total = start, most, np.int64(0)
     while True:
-        owed = get(state, 4 * node + DEBT)
+        owed = get(debts, node)
         if owed > 0:
             amount = min(owed, room)
             if owed < INFINITE:
-                put(state, 4 * node + DEBT, owed - amount)
+                put(debts, node, owed - amount)
                 if owed == amount:
                     remove(marks, OWED * words, nodes, node)
-            _carry(nodes, state, start, node, amount)
+            _carry(nodes, chains, start, node, amount)
             room -= amount
             total += amount
         if room == 0 or get(nodes, 8 * node + GROUP) >= deepest:
@@ -129,45 +131,39 @@ def _along(net, desk, start, most):
         node = get(nodes, 8 * node + AFTER)
         if node < 0 or node == start or not has(marks, ALIVE * words, nodes, node):
             break
-        room = min(room, get(along, node) - get(state, 4 * node + CHAIN))
+        room = min(room, get(along, node) - get(chains, node))
         if room <= 0:
             break
     return total
 
 
 @inlined
-def _bring(net, desk, count, node, units, paying):
-    """Gives a node something to send, after it has paid; returns how many sources there are, and what it paid."""
-    state, paid = get(desk, STATE), np.int64(0)
-    if paying != 0:
-        paid = _along(net, desk, node, units)
-        if units < INFINITE:
-            units -= paid
-    if units > 0:
-        have = get(state, 4 * node + SUPPLY)
-        if have == 0:
-            put(get(desk, SOURCES), count, node)
-            count += 1
-        put(state, 4 * node + SUPPLY, have + min(units, INFINITE - have))
-    return count, paid
+def _bring(held, sources, count, node, units):
+    """Gives a node something to send; returns how many sources there are."""
+    have = get(held, node)
+    if have == 0 and units > 0:
+        put(sources, count, node)
+        count += 1
+    put(held, node, have + min(units, INFINITE - have))
+    return count
 
 
 @inner
-def supply(net, desk, members, count, paying):
+def supply(net, desk, members, count):
     """Gives nodes what the edges of a player can bring them.
 
     Args:
         net, desk: the network and its scratch.
         members: the player's nodes.
         count: number of `sources` there are already.
-        paying: 1 to pay first what is owed along a node's stream.
 
     Returns:
-        How many sources there are, and what was paid or goes straight to the sink.
+        How many sources there are, and what goes straight to the sink.
     """
     groups, nodes, ways, along = get(net, GROUPS), get(net, NODES), get(net, WAYS), get(net, ALONG)
     capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
     marks, alive, there = get(desk, MARKS), ALIVE * get(net, WORD_COUNT), get(net, THERE)
+    held, sources = get(desk, HELD), get(desk, SOURCES)
     sink = get(get(desk, META), SINK)  # if there is one, a player's whole streams are the player
     total = np.int64(0)
     for i in range(members.size):
@@ -182,8 +178,7 @@ def supply(net, desk, members, count, paying):
             if sink >= 0:
                 total += units
             elif units > 0 and has(marks, alive, nodes, after):
-                count, paid = _bring(net, desk, count, after, units, paying)
-                total += paid
+                count = _bring(held, sources, count, after, units)
         late = get(net, GROUP_COUNT) - 2 if sink >= 0 and at != sink else early
         for g in range(late, early - 1, -1):  # what is brought late has the fewest ways on
             for way in range(get(groups, 8 * g + OUT), get(groups, 8 * g + OUT_END)):
@@ -202,8 +197,65 @@ def supply(net, desk, members, count, paying):
                         if q == sink:
                             total += units
                         else:
-                            count, paid = _bring(net, desk, count, get(ways, row + FIRST) + q, units, paying)
-                            total += paid
+                            count = _bring(held, sources, count, get(ways, row + FIRST) + q, units)
+    return count, total
+
+
+@inner
+def pay(net, desk):
+    """Pays what is owed along each position's stream with what was brought to it, what comes last the latest debts.
+
+    Positions are independent, and every loop over them is one that the compiler can do on many at a time.
+
+    Args:
+        net, desk: the network, one stack of layers, and its scratch.
+
+    Returns:
+        How many sources are left, and what was paid.
+    """
+    groups, along, words = get(net, GROUPS), get(net, ALONG), get(net, WORD_COUNT)
+    held, debts, chains = get(desk, HELD), get(desk, DEBTS), get(desk, CHAINS)
+    marks, sources, scratch = get(desk, MARKS), get(desk, SOURCES), get(desk, STACK)
+    last, size = min(get(get(desk, META), DEEPEST), get(net, GROUP_COUNT) - 1), get(groups, COUNT)
+    # what later debts can take, later what is carried on; what is paid with what was brought to each node
+    passing, paid = scratch, scratch + 8 * size
+    total = np.int64(0)
+    for at in range(size):
+        put(passing, at, 0)
+    for g in range(last, 0, -1):
+        start = g * size
+        for node in range(start, start + size):
+            owed, have = get(debts, node), get(held, node)
+            most = owed + min(get(passing, node - start), INFINITE - owed)
+            amount = min(have, most)
+            put(paid, node, amount)
+            put(held, node, have - amount if have < INFINITE else have)
+            put(passing, node - start, min(most - amount, get(along, node) - get(chains, node)))
+            total += amount
+    for at in range(size):
+        put(passing, at, 0)
+    for g in range(1, last + 1):
+        start = g * size
+        for node in range(start, start + size):
+            carried, owed = get(passing, node - start), get(debts, node)
+            put(chains, node, get(chains, node) + carried)
+            carried += get(paid, node)
+            amount = min(carried, owed)
+            put(debts, node, owed - amount if owed < INFINITE else owed)
+            put(passing, node - start, carried - amount)
+    count = np.int64(0)
+    for g in range(get(net, GROUP_COUNT) - 1, 0, -1):
+        first, start = OWED * words + get(groups, 8 * g + WORDS), g * size
+        for w in range((size + 63) >> 6):
+            owing, left = np.int64(0), np.int64(0)
+            for at in range(w << 6, min(size, (w + 1) << 6)):
+                owing |= np.int64(get(debts, start + at) > 0) << (at & 63)
+                left |= np.int64(get(held, start + at) > 0) << (at & 63)
+            put(marks, first + w, owing)
+            while left != 0:
+                put(sources, count, start + (w << 6) + lowest(left))
+                left &= left - 1
+                count += 1
     return count, total
 
 
@@ -223,7 +275,7 @@ def _spread_near(net, desk, node, have):
     """
     groups, nodes, ways, along = get(net, GROUPS), get(net, NODES), get(net, WAYS), get(net, ALONG)
     capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
-    state, marks, meta, words = get(desk, STATE), get(desk, MARKS), get(desk, META), get(net, WORD_COUNT)
+    chains, marks, meta, words = get(desk, CHAINS), get(desk, MARKS), get(desk, META), get(net, WORD_COUNT)
     bits, pages, pool, log = get(desk, BITS_NOW), get(desk, PAGED), get(desk, POOL), get(desk, LOG)
     most_logged, most_pages = get(meta, MOST_LOGGED) - ENTRIES_LEFT, get(meta, MOST_PAGES) - PAGES_LEFT
     early, i = get(nodes, 8 * node + GROUP), get(nodes, 8 * node + AT)
@@ -232,7 +284,7 @@ def _spread_near(net, desk, node, have):
     for g in range(last, early, -1):
         row = 16 * get(groups, 8 * g + IN)
         own, first = get(ways, row + FIRST) + i, get(groups, 8 * g + START)
-        room = _room_along(nodes, along, state, node, own, have - total)
+        room = _room_along(nodes, along, chains, node, own, have - total)
         before = room
         for w in range(get(ways, row + QUERY_WORDS)):
             by_key = get(ways, row + BY_KEY) + 2 * (i * get(ways, row + QUERY_WORDS) + w)
@@ -255,7 +307,7 @@ def _spread_near(net, desk, node, have):
                     room -= amount
             if sending != 0:
                 send_on_column(bits, log, meta, by_key, sending, filled)
-        _carry(nodes, state, node, own, before - room)
+        _carry(nodes, chains, node, own, before - room)
         total += before - room
         if total == have:
             break
@@ -267,7 +319,7 @@ def _spread_far(net, desk, node, have):
     """As `_spread_near`, over the edges that leave the streams which these edges enter."""
     groups, nodes, ways, along = get(net, GROUPS), get(net, NODES), get(net, WAYS), get(net, ALONG)
     capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
-    state, marks, meta, words = get(desk, STATE), get(desk, MARKS), get(desk, META), get(net, WORD_COUNT)
+    chains, marks, meta, words = get(desk, CHAINS), get(desk, MARKS), get(desk, META), get(net, WORD_COUNT)
     bits, pages, pool, log = get(desk, BITS_NOW), get(desk, PAGED), get(desk, POOL), get(desk, LOG)
     early, i = get(nodes, 8 * node + GROUP), get(nodes, 8 * node + AT)
     last = min(get(meta, DEEPEST), get(net, GROUP_COUNT) - 1)
@@ -275,7 +327,7 @@ def _spread_far(net, desk, node, have):
     for g in range(last - 1, early, -1):
         row = 16 * get(groups, 8 * g + IN)
         own = get(ways, row + FIRST) + i
-        room = _room_along(nodes, along, state, node, own, have - total)
+        room = _room_along(nodes, along, chains, node, own, have - total)
         before = room
         for w in range(get(ways, row + QUERY_WORDS)):
             by_key = get(ways, row + BY_KEY) + 2 * (i * get(ways, row + QUERY_WORDS) + w)
@@ -290,7 +342,7 @@ def _spread_far(net, desk, node, have):
                 if amount > 0:  # the edge after this one was sure of place for both
                     send(pages, pool, bits, log, meta, by_query, by_key, q, i, edge, units, amount)
                     room -= amount
-        _carry(nodes, state, node, own, before - room)
+        _carry(nodes, chains, node, own, before - room)
         total += before - room
         if total == have:
             break
@@ -303,18 +355,18 @@ def spread(net, desk, count, paid):
 
     Where streams have paid little, `paid`, they are no way to spread over, and nothing is.
     """
-    state, sources = get(desk, STATE), get(desk, SOURCES)
+    held, sources = get(desk, HELD), get(desk, SOURCES)
     total = np.int64(0)
     for far in range(2):
         left = np.int64(0)
         for place in range(count):
-            left += min(get(state, 4 * get(sources, place) + SUPPLY), INFINITE - left)
+            left += min(get(held, get(sources, place)), INFINITE - left)
         if left // LITTLE > paid:
             break
         least = left >> FAR if far == 1 else np.int64(0)
         for place in range(count):
             node = get(sources, place)
-            have = get(state, 4 * node + SUPPLY)
+            have = get(held, node)
             if have > least:
                 amount = (
                     _spread_far(net, desk, node, have) if far == 1 else _spread_near(net, desk, node, have)
@@ -323,5 +375,5 @@ def spread(net, desk, count, paid):
                     return FULL
                 total += amount
                 if have < INFINITE:
-                    put(state, 4 * node + SUPPLY, have - amount)
+                    put(held, node, have - amount)
     return total

@@ -14,14 +14,15 @@ import numpy as np
 
 from attnflow.maxflow.desk import (
     ALIVE,
-    ARC,
+    ARCS,
     BITS_NOW,
     BROKEN,
-    CHAIN,
+    CHAINS,
     CLOCK,
-    DEBT,
+    DEBTS,
     ENTRIES_LEFT,
     FULL,
+    HELD,
     HINT,
     LEVELS,
     LOG,
@@ -42,8 +43,6 @@ from attnflow.maxflow.desk import (
     SOURCES,
     SPANS,
     STACK,
-    STATE,
-    SUPPLY,
     UNSEEN,
     WIDE,
 )
@@ -110,7 +109,7 @@ FAVOURITE, STREAMS, BLOCKS = range(3)
 
 
 @inlined
-def from_sender(nodes, levels, words, state, node, want, open_):
+def from_sender(nodes, levels, words, held, chains, node, want, open_):
     """Takes up to what is wanted from a sender, or where streams are open from any up its stream.
 
     One that has nothing left is asked no more.
@@ -118,15 +117,15 @@ def from_sender(nodes, levels, words, state, node, want, open_):
     got = np.int64(0)
     above = node
     while True:
-        have = get(state, 4 * above + SUPPLY)
+        have = get(held, above)
         if have > 0:
             amount = min(want - got, have)
             if have < INFINITE:
-                put(state, 4 * above + SUPPLY, have - amount)
+                put(held, above, have - amount)
             got += amount
             below = node
             while below != above:
-                put(state, 4 * below + CHAIN, get(state, 4 * below + CHAIN) + amount)
+                put(chains, below, get(chains, below) + amount)
                 below = get(nodes, 8 * below + BEFORE)
             if got == want:
                 return got
@@ -168,7 +167,8 @@ def _search(net, desk, count):
     groups, nodes, ways, along = get(net, GROUPS), get(net, NODES), get(net, WAYS), get(net, ALONG)
     firsts, words, number = get(net, FIRSTS), get(net, WORD_COUNT), get(net, GROUP_COUNT)
     bits, levels, marks, spans = get(desk, BITS_NOW), get(desk, LEVELS), get(desk, MARKS), get(desk, SPANS)
-    state, sources, meta = get(desk, STATE), get(desk, SOURCES), get(desk, META)
+    held, chains, arcs = get(desk, HELD), get(desk, CHAINS), get(desk, ARCS)
+    sources, meta = get(desk, SOURCES), get(desk, META)
     unseen, owed = UNSEEN * words, OWED * words
     open_ = get(meta, OPEN) != 0
     for w in range(words):
@@ -177,7 +177,7 @@ def _search(net, desk, count):
     clock = get(meta, CLOCK) + 1
     if clock == 1 << 31:  # or a node could take what another search left behind for its own
         for node in range(get(net, NODE_COUNT)):
-            put(state, 4 * node + ARC, 0)
+            put(arcs, node, 0)
         clock = np.int64(1)
     put(meta, CLOCK, clock)
     for g in range(number):
@@ -186,7 +186,7 @@ def _search(net, desk, count):
         put(spans, 2 * g + 1, first + ((get(groups, 8 * g + COUNT) + 63) >> 6))
     for i in range(count):
         node = get(sources, i)
-        if get(state, 4 * node + SUPPLY) > 0:
+        if get(held, node) > 0:
             _reach_node(nodes, marks, levels, node, unseen, words)
     level = 1
     while True:
@@ -251,10 +251,10 @@ def _search(net, desk, count):
                     if not useful and get(groups, 8 * g + LINKED) == 0:
                         break
                     other = get(nodes, 8 * node + AFTER)
-                    if other >= 0 and get(along, other) > get(state, 4 * other + CHAIN):
+                    if other >= 0 and get(along, other) > get(chains, other):
                         _reach_node(nodes, marks, levels, other, unseen, there)
                     other = get(nodes, 8 * node + BEFORE)
-                    if other >= 0 and get(state, 4 * node + CHAIN) > 0:
+                    if other >= 0 and get(chains, node) > 0:
                         _reach_node(nodes, marks, levels, other, unseen, there)
                 if left != 0:
                     break
@@ -278,7 +278,8 @@ def _pull(net, desk, top, limit, fine):
     capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
     bits, levels, stack, pages = get(desk, BITS_NOW), get(desk, LEVELS), get(desk, STACK), get(desk, PAGED)
     pool, log, meta = get(desk, POOL), get(desk, LOG), get(desk, META)
-    state, marks = get(desk, STATE), get(desk, MARKS)
+    held, debts, chains, arcs = get(desk, HELD), get(desk, DEBTS), get(desk, CHAINS), get(desk, ARCS)
+    marks = get(desk, MARKS)
     hint, open_, clock = get(meta, HINT), get(meta, OPEN) != 0, get(meta, CLOCK)
     most_logged, most_pages = get(meta, MOST_LOGGED) - ENTRIES_LEFT, get(meta, MOST_PAGES) - PAGES_LEFT
     total = np.int64(0)
@@ -287,9 +288,9 @@ def _pull(net, desk, top, limit, fine):
         while roots != 0 and total < limit:
             root = get(firsts, place) + lowest(roots)
             roots &= roots - 1
-            wanted = min(get(state, 4 * root + DEBT), limit - total)
+            wanted = min(get(debts, root), limit - total)
             if top == 1:
-                got = from_sender(nodes, levels, words, state, root, wanted, open_)
+                got = from_sender(nodes, levels, words, held, chains, root, wanted, open_)
             else:
                 got = np.int64(0)
                 depth = 0
@@ -305,7 +306,7 @@ def _pull(net, desk, top, limit, fine):
                         least = want >> fine
                         nearer = (level - 1) * words
                         g = get(nodes, 8 * node + GROUP)
-                        arc = get(state, 4 * node + ARC)
+                        arc = get(arcs, node)
                         stage, word = (arc >> 20) & 0xFFF, arc & 0xFFFFF
                         if arc >> 32 != clock:
                             stage, word = np.int64(0), np.int64(0)
@@ -334,7 +335,7 @@ def _pull(net, desk, top, limit, fine):
                         if other < 0 and stage == STREAMS:
                             asked = get(nodes, 8 * node + BEFORE)
                             if asked >= 0:
-                                room = get(along, node) - get(state, 4 * node + CHAIN)
+                                room = get(along, node) - get(chains, node)
                                 if room > least and has(
                                     levels, nearer + words if open_ else nearer, nodes, asked
                                 ):
@@ -366,7 +367,7 @@ def _pull(net, desk, top, limit, fine):
                                     if get(meta, LOGGED) > most_logged or get(meta, PAGES) > most_pages:
                                         return FULL
                                     amount = from_sender(
-                                        nodes, levels, words, state, start + k, min(want, room), open_
+                                        nodes, levels, words, held, chains, start + k, min(want, room), open_
                                     )
                                     if amount > 0:
                                         there = get(ways, row + BY_KEY) + 2 * (
@@ -401,7 +402,7 @@ def _pull(net, desk, top, limit, fine):
                         if other < 0 and want > 0 and stage == blocks:
                             asked = get(nodes, 8 * node + AFTER)
                             if asked >= 0:
-                                room = get(state, 4 * asked + CHAIN)
+                                room = get(chains, asked)
                                 if room > least and has(levels, nearer, nodes, asked):
                                     other, edge = asked, BACK_STREAM
                             if other < 0:
@@ -432,7 +433,7 @@ def _pull(net, desk, top, limit, fine):
                             if other < 0:
                                 stage += 1
                                 word = 0
-                        put(state, 4 * node + ARC, (clock << 32) | (stage << 20) | word)
+                        put(arcs, node, (clock << 32) | (stage << 20) | word)
                     if other >= 0:
                         amount = min(want, room)
                         if level > 2 or step == 0:
@@ -445,7 +446,7 @@ def _pull(net, desk, top, limit, fine):
                             put(stack, 8 * depth + ROOM, room)
                             put(stack, 8 * depth + WAY, row)
                             continue
-                        amount = from_sender(nodes, levels, words, state, other, amount, open_)
+                        amount = from_sender(nodes, levels, words, held, chains, other, amount, open_)
                         parent, child = at, get(nodes, 8 * other + AT)
                         head = node if edge == STREAM else other
                     else:
@@ -470,9 +471,9 @@ def _pull(net, desk, top, limit, fine):
                         continue
                     put(stack, 8 * depth + WANT, get(stack, 8 * depth + WANT) - amount)
                     if edge == STREAM:
-                        put(state, 4 * head + CHAIN, get(state, 4 * head + CHAIN) + amount)
+                        put(chains, head, get(chains, head) + amount)
                     elif edge == BACK_STREAM:
-                        put(state, 4 * head + CHAIN, get(state, 4 * head + CHAIN) - amount)
+                        put(chains, head, get(chains, head) - amount)
                     else:
                         if get(meta, LOGGED) > most_logged or get(meta, PAGES) > most_pages:
                             return FULL
@@ -496,9 +497,9 @@ def _pull(net, desk, top, limit, fine):
                                 room,
                                 amount,
                             )
-            owed = get(state, 4 * root + DEBT)
+            owed = get(debts, root)
             if owed < INFINITE:
-                put(state, 4 * root + DEBT, owed - got)
+                put(debts, root, owed - got)
                 if owed == got:
                     remove(marks, OWED * words, nodes, root)
             total += got

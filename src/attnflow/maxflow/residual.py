@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from attnflow.maxflow.desk import BASE_PAGES, BITS_NOW, CHAIN, LOGGED, PAGE, PAGED, PAGES, POOL, STATE
+from attnflow.maxflow.desk import BASE_PAGES, BITS_NOW, CHAINS, LOGGED, PAGE, PAGED, PAGES, POOL
 from attnflow.maxflow.loops import bit_of, entry, get, get_double, get_short, inlined, lowest, put, put_short
 from attnflow.maxflow.net import (
     AFTER,
@@ -155,11 +155,11 @@ def flows(net, desk, flow):
 def sending(net, desk, chosen, found):
     """Fills `found` with 1 for each chosen node that sends anything on, with 0 for others."""
     groups, nodes, ways = get(net, GROUPS), get(net, NODES), get(net, WAYS)
-    state, bits = get(desk, STATE), get(desk, BITS_NOW)
+    chains, bits = get(desk, CHAINS), get(desk, BITS_NOW)
     for i in range(chosen.size):
         node = get(chosen, i)
         g, k, after = get(nodes, 8 * node + GROUP), get(nodes, 8 * node + AT), get(nodes, 8 * node + AFTER)
-        some = get(state, 4 * after + CHAIN) if after >= 0 else np.int64(0)
+        some = get(chains, after) if after >= 0 else np.int64(0)
         for way in range(get(groups, 8 * g + OUT), get(groups, 8 * g + OUT_END)):
             row = 16 * way
             here = get(ways, row + BY_KEY) + 2 * k * get(ways, row + QUERY_WORDS) + 1

@@ -7,7 +7,7 @@ are integers, so that neither the number of threads nor the order of work can ch
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from queue import Empty, SimpleQueue
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from attnflow.errors import NetworkError, SolverError
 from attnflow.maxflow import desk, games, net, residual
+from attnflow.maxflow.board import Board
 from attnflow.maxflow.desk import Desk
 from attnflow.maxflow.graph import INFINITE, LARGEST, Graph, to_units
-from attnflow.maxflow.phases import augment
 from attnflow.maxflow.threads import run_all, thread_count
 
 if TYPE_CHECKING:
@@ -26,11 +26,8 @@ if TYPE_CHECKING:
 Ints = NDArray[np.int64]
 Progress = Callable[[str, int, int | None], None]
 
-#: Last layer from which a base flow starts: so early that most of the way is shared, so late that a player's own
-#: stream can be spread before; and the same in large contexts.
-BASE_LAYER, BASE_LAYER_LARGE = 4, 3
-#: Positions from which on a context is large; a first phase then takes wide edges only, see phases.COARSE.
-LARGE = 1024
+#: Tells games apart on scratch that they share.
+_NUMBERS = count(1)
 
 #: One round of one step.
 ONE = np.array([0, 1], dtype=np.int64)
@@ -53,6 +50,7 @@ class Solver:
         weights: Sequence[float] | None = None,
         groups: Sequence[Sequence[int]] | None = None,
         threads: int | None = 1,
+        board: Board | None = None,
     ) -> None:
         """Prepares the game.
 
@@ -62,6 +60,7 @@ class Solver:
             weights: one per position of a set, summing to 1; None for infinite edges to the supersink.
             groups: players as disjoint sequences of indices into `network.players`; None: each alone.
             threads: number of threads; None for all cores.
+            board: what other targets' games share with this one, in place of `groups`; None: of its own.
 
         Raises:
             NetworkError: target, weights or groups that do not fit the network, or a target that a
@@ -71,41 +70,17 @@ class Solver:
         self.graph: Graph = network._graph
         self.positions = network.positions(target)
         self.threads = thread_count(threads)
-        self._net = self.graph.net_for(self.positions)
         self.targets = np.array(
             [self.graph.node(network.final, position) for position in self.positions], dtype=np.int64
         )
         self.demands = self._demands(weights)
-        if groups is None:
-            groups = [(index,) for index in range(len(network.players))]
-        members = _members(groups, len(network.players))
-        self.players = len(groups)
-        self._member_start = np.concatenate([[0], np.cumsum([len(group) for group in groups])]).astype(
-            np.int64
-        )
-        self._members = self.graph.players[members]
-        self._refuse_unbounded(groups)
+        self.board = Board(network, groups) if board is None else board
+        self.players = self.board.players
+        self._net = self.graph.net_for(self.positions)
+        self._refuse_unbounded()
+        self._number = next(_NUMBERS)
         self._useful = net.towards(self._net, self.targets, False)
-        self._edges = 4 * self.graph.nodes + 1024
-        self._distances = max(3, desk.DISTANCES * len(network.groups))
-        self._desks: dict[bool, SimpleQueue[Desk]] = {True: SimpleQueue(), False: SimpleQueue()}
-        self._stack = self._one_stack()
-        self._begin = self._base_layer()
-        #: per player, the positions between which a base for it starts
-        self._ends = [0] * self.players, [0] * self.players
-        #: `[positions]`, the least position that flow from each can get to; 0 where that does not matter
-        self._floors = np.zeros(int(np.diff(self.graph.start).max()), dtype=np.int64)
-        if self._stack:
-            least, most = self.graph.reach
-            self._floors = least[-1]
-            if self._begin:
-                at = self._net.nodes.reshape(-1, 8)[self._members, net.AT]
-                low = np.minimum.reduceat(least[self._begin, at], self._member_start[:-1])
-                high = np.maximum.reduceat(most[self._begin, at], self._member_start[:-1])
-                self._ends = low.tolist(), high.tolist()
-        # flow may pass through a player's node that edges enter: then what leaves it is not his alone
-        own = set(self._net.nodes.reshape(-1, 8)[self._members, net.GROUP].tolist())
-        self._entered = any(edges.target in own for edges in network.edges)
+        self._stack = self.board.layered and self._fits_open_streams()
 
     # -- values ----------------------------------------------------------------------------------------
 
@@ -252,7 +227,7 @@ class Solver:
 
         def read(room: Desk) -> None:
             flow[:] = self._flow_in(room)
-            seen[:] = ~net.as_mask(self._net, desk.row(room, desk.UNSEEN)) | ~self._useful
+            seen[:] = ~net.as_mask(self._net, desk.row(room, desk.UNSEEN) & self._useful)
 
         everyone = np.array([0, chosen.size])
         self._play(ONE, everyone, chosen, gains, supplies=supplies, read=read)
@@ -260,12 +235,13 @@ class Solver:
 
     def outgoing(self) -> Ints:
         """Returns, in units, the capacity that leaves each player's nodes; INFINITE if any of it is."""
-        shared = self._net is self.graph.net
-        everywhere = self.graph.leaving if shared else net.leaving(self._net)
-        leaving: Ints = everywhere[self._members]
+        members = self.board.members
+        after = self._net.nodes.reshape(-1, 8)[members, net.AFTER]
+        streams = np.where(after < 0, 0, self._net.along[after])
+        leaving: Ints = np.minimum(self.graph.leaving[members], INFINITE - streams) + streams
         if leaving.size == self.players:
             return leaving
-        groups = np.split(leaving, self._member_start[1:-1])
+        groups = np.split(leaving, self.board.member_start[1:-1])
         return np.array([min(INFINITE, sum(group.tolist())) for group in groups], dtype=np.int64)
 
     # -- inside ----------------------------------------------------------------------------------------
@@ -274,14 +250,14 @@ class Solver:
         """Players that send something in one maximum flow, when players join in these steps."""
         chosen = np.concatenate(joining)
         steps = np.concatenate([[0], np.cumsum([part.size for part in joining])])
-        found = np.zeros(self._members.size, dtype=np.int64)
+        found = np.zeros(self.board.members.size, dtype=np.int64)
         gains = np.zeros(len(joining), dtype=np.int64)
 
         def read(room: Desk) -> None:
-            residual.sending(self._net.table, room.table, self._members, found)
+            residual.sending(self._net.table, room.table, self.board.members, found)
 
         self._play(np.array([0, len(joining)]), steps, chosen, gains, limit=grand, read=read)
-        return np.unique(np.repeat(np.arange(self.players), np.diff(self._member_start))[found != 0])
+        return np.unique(np.repeat(np.arange(self.players), np.diff(self.board.member_start))[found != 0])
 
     def _play(
         self,
@@ -295,17 +271,17 @@ class Solver:
         read: Callable[[Desk], None] | None = None,
     ) -> None:
         """Plays rounds, see games.play, in larger scratch where flows need it; `read` sees the last."""
-        themselves = self._entered or supplies is not None or read is not None
+        themselves = self.board.entered or supplies is not None or read is not None
         room = self._take(False)
-        first, count = 0, rounds.size - 1
-        while first < count:
+        first, last = 0, rounds.size - 1
+        while first < last:
             # the first layer's streams are not all open: they are passed over only where players' edges are not walked
             room.meta[desk.OPEN] = self._stack and self.network.own is not None and not themselves
             first = games.play(
                 self._net.table,
                 room.table,
-                self._member_start,
-                self._members,
+                self.board.member_start,
+                self.board.members,
                 np.full(self.players, INFINITE) if supplies is None else supplies,
                 themselves,
                 rounds,
@@ -315,12 +291,12 @@ class Solver:
                 limit,
                 gains,
             )
-            if first < count:
+            if first < last:
                 _check_answer(first)
-                room = self._larger(room)
+                room = self._larger(room, False)
         if read is not None:
             read(room)
-        self._desks[False].put(room)
+        self.board.give(room)
 
     def _play_single(
         self, grand: int, chosen: Ints, units: Ints, *, limit: int = INFINITE, cuts: Ints | None = None
@@ -338,16 +314,16 @@ class Solver:
         first = 0
         while first < chosen.size:
             if not self._laid(room, grand, int(chosen[chosen.size // 2])):
-                room = self._larger(room)
+                room = self._larger(room, True)
                 continue
             first = games.play_single(
                 self._net.table,
                 room.table,
                 self.targets,
                 self.demands,
-                self._floors,
-                self._member_start,
-                self._members,
+                self.board.floors,
+                self.board.member_start,
+                self.board.members,
                 chosen,
                 first,
                 limit,
@@ -357,77 +333,50 @@ class Solver:
             )
             if first < chosen.size:
                 _check_answer(first)
-                room = self._larger(room)
-        self._desks[True].put(room)
+                room = self._larger(room, True)
+        self.board.give(room)
 
     def _take(self, alone: bool) -> Desk:
         """Scratch that no other thread uses, for single players or for coalitions."""
-        try:
-            return self._desks[alone].get_nowait()
-        except Empty:
-            return self._desk(alone)
+        return self._set_up(self.board.take(), alone)
 
-    def _larger(self, room: Desk) -> Desk:
-        """Scratch for four times as many edges with flow, or distances, whichever were too few."""
-        meta = room.meta
-        pages, entries = meta[desk.MOST_PAGES] - desk.PAGES_LEFT, meta[desk.MOST_LOGGED] - desk.ENTRIES_LEFT
-        if meta[desk.PAGES] > pages or meta[desk.LOGGED] > entries:
-            self._edges = max(self._edges, 4 * int(meta[desk.MOST_PAGES]))
-        else:
-            longest = min(4 * int(meta[desk.MOST_LEVELS]), self.graph.nodes + 3)
-            self._distances = max(self._distances, longest)
-        return self._desk(meta[desk.ALONE] != 0)
+    def _larger(self, room: Desk, alone: bool) -> Desk:
+        return self._set_up(self.board.larger(room), alone)
 
-    def _desk(self, alone: bool) -> Desk:
-        """New scratch; for coalitions the targets are owed already what they can take."""
-        useful = self._useful
-        layers = len(self.network.edges)
-        opened = self._stack and self.network.own is not None
-        if opened and alone:
-            useful = useful.copy().reshape(layers + 1, -1)
-            useful[1:, self.positions[0]] = False
-            useful = useful.ravel()
-        room = desk.make(self._net, useful, self._edges, self._distances, augment.address)
-        room.meta[desk.ALONE] = alone
-        if opened and alone:
-            room.meta[[desk.OPEN, desk.SINK]] = 1, self.positions[0]
+    def _set_up(self, room: Desk, alone: bool) -> Desk:
+        """Scratch made ready for this game; for coalitions the targets are owed already what they can take."""
+        game = 2 * self._number + alone
+        if room.meta[desk.GAME] == game:
+            return room
+        useful, sink, deepest, wide = self._useful, -1, len(self.network.groups), False
+        if self._stack and alone and self.network.own is not None:
+            (sink,) = self.positions
+            useful = useful.reshape(len(self.network.groups), -1).copy()
+            useful[1:, sink >> 6] &= ~(np.int64(1) << np.int64(sink & 63))
         elif self._stack and alone:
-            room.meta[desk.DEEPEST] = self._begin or layers
-            room.meta[desk.WIDE] = self.network.size >= LARGE
+            deepest, wide = self.board.begin or len(self.network.edges), self.board.large
+        desk.set_up(room, useful.ravel(), game=game, sink=sink, deepest=deepest, wide=wide)
         if not alone:
             games.owe(self._net.table, room.table, 0, 0, 0, 0, self.targets, self.demands)
         return room
 
-    def _base_layer(self) -> int:
-        """Last layer of a stack from which base flows start; 0 for none."""
-        if not self._stack or self.network.own is not None:
-            return 0
-        wanted = BASE_LAYER_LARGE if self.network.size >= LARGE else BASE_LAYER
-        return min(wanted, len(self.network.edges) - 1)
-
     def _laid(self, room: Desk, grand: int, player: int) -> bool:
         """True if a base flow is laid for players like this one, if there is any; False if scratch is too small."""
-        begin, low, high = self._begin, self._ends[0][player], self._ends[1][player]
+        begin, (low, high) = self.board.begin, (ends[player] for ends in self.board.ends)
         if room.meta[desk.LOW_END] == low and room.meta[desk.HIGH_END] == high:
             return True
         found = games.owe(self._net.table, room.table, begin, low, high, grand, self.targets, self.demands)
         _check_answer(found)
         return bool(found != desk.FULL)
 
-    def _one_stack(self) -> bool:
-        """True if the network is one stack of layers, and a target that fits where its streams are open."""
-        layers, n = len(self.network.edges), self.network.size
-        if len(self.network.groups) != layers + 1 or any(group.size != n for group in self.network.groups):
-            return False
-        for layer, edges in enumerate(self.network.edges):
-            if edges.capacity.ndim != 2 or (edges.source, edges.target) != (layer, layer + 1):
-                return False
+    def _fits_open_streams(self) -> bool:
+        """True if streams are not open, or all are, and the target is one node."""
         if self.network.own is None:
             return True
         if len(self.positions) > 1 or self.demands[0] < INFINITE:
             return False
-        streams = self._net.along.reshape(layers + 1, n)[1:].copy()
-        streams[0, self.positions[0]] = INFINITE
+        streams = self._net.along[self.network.size :].copy()
+        streams[self.positions[0]] = INFINITE
         return bool((streams == INFINITE).all())
 
     def _flow_in(self, room: Desk) -> Ints:
@@ -435,12 +384,8 @@ class Solver:
         flow = np.zeros(self.graph.size, dtype=np.int64)
         residual.flows(self._net.table, room.table, flow)
         nodes = np.flatnonzero(self.graph.streams >= 0)
-        flow[self.graph.streams[nodes]] = room.state.reshape(-1, 4)[nodes, desk.CHAIN]
+        flow[self.graph.streams[nodes]] = room.chains[nodes]
         return flow
-
-    def _nodes_of(self, player: int) -> Ints:
-        members: Ints = self._members[self._member_start[player] : self._member_start[player + 1]]
-        return members
 
     def _demands(self, weights: Sequence[float] | None) -> Ints:
         if weights is None:
@@ -458,19 +403,20 @@ class Solver:
         most = np.ldexp(float(LARGEST), -self.graph.exponent)
         return to_units(np.minimum(share, most), self.graph.exponent)
 
-    def _refuse_unbounded(self, groups: Sequence[Sequence[int]]) -> None:
+    def _refuse_unbounded(self) -> None:
         """Refuses a target node that some player reaches over infinite edges alone."""
-        if not np.isinf(self._net.given.max(initial=0.0)) and not (self._net.along == INFINITE).any():
+        if not self.graph.infinite and not (self._net.along == INFINITE).any():
             return
         seen = net.towards(self._net, self.targets[self.demands >= INFINITE], True)
-        for number, group in enumerate(groups):
-            if seen[self._nodes_of(number)].any():
-                labels = " ".join(self.network.players[index].label for index in group)
-                positions = " ".join(str(position) for position in self.positions)
-                raise NetworkError(
-                    f"Target position {positions} is reached from player {labels!r} over infinite edges alone, so "
-                    "its flow is unbounded: give that path a finite capacity."
-                )
+        unbounded = net.holds(self._net, seen, self.board.members)
+        if unbounded.any():
+            number = np.searchsorted(self.board.member_start, np.flatnonzero(unbounded)[0], side="right") - 1
+            labels = " ".join(self.network.players[index].label for index in self.board.groups[number])
+            positions = " ".join(str(position) for position in self.positions)
+            raise NetworkError(
+                f"Target position {positions} is reached from player {labels!r} over infinite edges alone, so "
+                "its flow is unbounded: give that path a finite capacity."
+            )
 
     def _share(
         self,
@@ -488,9 +434,9 @@ class Solver:
             work(chunk.astype(np.int64))
             return len(chunk)
 
-        def finished(count: int) -> None:
+        def finished(some: int) -> None:
             nonlocal done
-            done += count
+            done += some
             if progress is not None:
                 progress(stage, done, len(items))
 
@@ -503,21 +449,3 @@ def _check_answer(found: int) -> None:
         raise SolverError(
             "Capacities were changed after the network had been solved once: make a new network of the new ones."
         )
-
-
-def _members(groups: Sequence[Sequence[int]], players: int) -> Ints:
-    """The members of all groups, one group after the other.
-
-    Raises:
-        NetworkError: a group without a member, a member of two groups, or one that is no player.
-    """
-    for number, group in enumerate(groups):
-        if not len(group):
-            raise NetworkError(f"Player {number} has no position: expected one at least.")
-    members = [index for group in groups for index in group]
-    for index in members:
-        if isinstance(index, bool) or not isinstance(index, (int, np.integer)) or not 0 <= index < players:
-            raise NetworkError(f"Player {index!r}: expected an index from 0 to {players - 1}.")
-    if len(set(members)) != len(members):
-        raise NetworkError("A position belongs to two players, or to one twice: expected disjoint groups.")
-    return np.array(members, dtype=np.int64)

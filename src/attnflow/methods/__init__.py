@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from attnflow.attribution import Attribution, Target
 from attnflow.capacity import SCHEMES
 from attnflow.errors import OptionError, unknown_name
-from attnflow.maxflow import MaxFlow, Solver
+from attnflow.maxflow import Board, MaxFlow, Solver
 from attnflow.maxflow.solver import Progress
 from attnflow.maxflow.threads import run_all, thread_count
 from attnflow.merging import merge
@@ -154,8 +154,10 @@ def attribute(
     if not chosen_targets:
         raise OptionError("No targets: name at least one position of the last group.")
 
+    board = Board(network, groups)
+
     def row(target: Target, threads: int, progress: Progress | None) -> _Row:
-        solver = Solver(network, target.positions, weights=target.weights, groups=groups, threads=threads)
+        solver = Solver(network, target.positions, weights=target.weights, threads=threads, board=board)
         problem = Problem(network, solver, groups, target, samples, stderr, mu, seed, progress, bounds)
         return _row(chosen, problem, out, bounds, threads)
 

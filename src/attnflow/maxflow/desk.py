@@ -33,8 +33,9 @@ PAGE = 3
 DISTANCES = 8
 
 # Rows of `marks`: nodes that lead to the target; of those, the ones in play; of those, the ones not seen yet; nodes
-# that are owed something, now and by the base; the senders' side of a cut.
-PLAYING, ALIVE, UNSEEN, OWED, BASE_OWED, SENDING = range(6)
+# that are owed something, now and by the base; the senders' side of a cut; nodes from which something owed may be
+# reached along streams.
+PLAYING, ALIVE, UNSEEN, OWED, BASE_OWED, SENDING, PAYABLE = range(7)
 # Entries of `meta`: pages and log entries in use, by the base and in all; the position that a node asks first, -1 for
 # none; 1 if streams are infinite and cost no distance; the position whose stream is the sink, or -1; last group
 # of nodes of which any but the target is owed anything; 1 if a first phase takes wide edges only; positions between
@@ -68,7 +69,7 @@ class Desk(NamedTuple):
         arcs: `[nodes]`, where it goes on asking, beside the number of the search for which that holds.
         base_debts: `[nodes]`, what the base flow is owed.
         base_chains: `[nodes]`, its flow along streams.
-        marks: `[6 * words]`, sets of nodes.
+        marks: `[7 * words]`, sets of nodes.
         spans: `[groups * 2]`, first word with a node not seen yet, and the word after the last.
         levels: `[distances * words]`, nodes by their distance from what is left to send, from 1.
         sources: `[nodes]`.
@@ -113,7 +114,7 @@ def make(net: Net, edges: int, distances: int, augment: int) -> Desk:
         "arcs": np.zeros(nodes, dtype=np.int64),
         "base_debts": np.zeros(nodes, dtype=np.int64),
         "base_chains": np.zeros(nodes, dtype=np.int64),
-        "marks": np.zeros(6 * words, dtype=np.int64),
+        "marks": np.zeros(7 * words, dtype=np.int64),
         "spans": np.zeros(len(net.groups) // 4, dtype=np.int64),
         "levels": np.zeros(distances * words, dtype=np.int64),
         "sources": np.zeros(nodes, dtype=np.int64),
@@ -146,7 +147,7 @@ def set_up(desk: Desk, useful: Ints, *, game: int, sink: int, deepest: int, wide
 
 def row(desk: Desk, mark: int) -> Ints:
     """One of the rows of `marks`, a view."""
-    found: Ints = desk.marks.reshape(6, -1)[mark]
+    found: Ints = desk.marks.reshape(7, -1)[mark]
     return found
 
 

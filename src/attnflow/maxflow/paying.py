@@ -29,6 +29,7 @@ from attnflow.maxflow.desk import (
     PAGED,
     PAGES,
     PAGES_LEFT,
+    PAYABLE,
     POOL,
     SINK,
     SOURCES,
@@ -243,20 +244,37 @@ def pay(net, desk):
             amount = min(carried, owed)
             put(debts, node, owed - amount if owed < INFINITE else owed)
             put(passing, node - start, carried - amount)
-    count = np.int64(0)
+    count, wide = np.int64(0), (size + 63) >> 6
     for g in range(get(net, GROUP_COUNT) - 1, 0, -1):
-        first, start = OWED * words + get(groups, 8 * g + WORDS), g * size
-        for w in range((size + 63) >> 6):
-            owing, left = np.int64(0), np.int64(0)
-            for at in range(w << 6, min(size, (w + 1) << 6)):
-                owing |= np.int64(get(debts, start + at) > 0) << (at & 63)
-                left |= np.int64(get(held, start + at) > 0) << (at & 63)
-            put(marks, first + w, owing)
+        first = get(groups, 8 * g + WORDS)
+        for w in range(wide):
+            start, owing, left = g * size + (w << 6), np.int64(0), np.int64(0)
+            for at in range(min(64, size - (w << 6))):
+                owing |= np.int64(get(debts, start + at) > 0) << at
+                left |= np.int64(get(held, start + at) > 0) << at
+            put(marks, OWED * words + first + w, owing)
             while left != 0:
-                put(sources, count, start + (w << 6) + lowest(left))
+                put(sources, count, start + lowest(left))
                 left &= left - 1
                 count += 1
     return count, total
+
+
+@inlined
+def _find_payable(net, desk):
+    """Marks nodes from which something owed may be reached along streams; returns 0 if there are none, else others."""
+    groups, marks, words = get(net, GROUPS), get(desk, MARKS), get(net, WORD_COUNT)
+    last, wide = min(get(get(desk, META), DEEPEST), get(net, GROUP_COUNT) - 1), (get(groups, COUNT) + 63) >> 6
+    some = np.int64(0)
+    for g in range(last, 0, -1):
+        for w in range(get(groups, 8 * g + WORDS), get(groups, 8 * g + WORDS) + wide):
+            found = get(marks, OWED * words + w)
+            if g < last:
+                found |= get(marks, PAYABLE * words + w + wide)
+            found &= get(marks, ALIVE * words + w)
+            put(marks, PAYABLE * words + w, found)
+            some |= found
+    return some
 
 
 @inner
@@ -280,23 +298,32 @@ def _spread_near(net, desk, node, have):
     most_logged, most_pages = get(meta, MOST_LOGGED) - ENTRIES_LEFT, get(meta, MOST_PAGES) - PAGES_LEFT
     early, i = get(nodes, 8 * node + GROUP), get(nodes, 8 * node + AT)
     last = min(get(meta, DEEPEST), get(net, GROUP_COUNT) - 1)
+    rooms = get(
+        desk, STACK
+    )  # how much more the stream can carry to each group; only this node sends along it
+    room, own = have, node
+    for g in range(early, last):
+        put(rooms, g, room)
+        own = get(nodes, 8 * own + AFTER)
+        room = min(room, get(along, own) - get(chains, own))
     total = np.int64(0)
     for g in range(last, early, -1):
         row = 16 * get(groups, 8 * g + IN)
-        own, first = get(ways, row + FIRST) + i, get(groups, 8 * g + START)
-        room = _room_along(nodes, along, chains, node, own, have - total)
+        first, payable = get(groups, 8 * g + START), PAYABLE * words + get(groups, 8 * g + WORDS)
+        room = get(rooms, g - 1) - total
         before = room
         for w in range(get(ways, row + QUERY_WORDS)):
             by_key = get(ways, row + BY_KEY) + 2 * (i * get(ways, row + QUERY_WORDS) + w)
-            left, sending, filled = np.int64(0), np.int64(0), np.int64(0)
-            for h in range(g, last + 1):
-                left |= get(marks, OWED * words + get(groups, 8 * h + WORDS) + w)
-            left &= get(bits, by_key) & get(marks, ALIVE * words + get(groups, 8 * g + WORDS) + w)
+            left = get(bits, by_key) & get(marks, payable + w)
+            sending, filled = np.int64(0), np.int64(0)
             while left != 0 and room > 0:
                 q = (w << 6) + lowest(left)
                 left &= left - 1
                 edge, by_query, units = room_of(ways, row, capacity, narrow, scale, bits, pages, pool, q, i)
-                amount = _along(net, desk, first + q, min(room, units))
+                asked = min(room, units)
+                amount = _along(net, desk, first + q, asked)
+                if amount < asked:
+                    put(marks, payable + w, get(marks, payable + w) & ~bit_of(q))
                 if amount > 0:
                     if get(meta, LOGGED) > most_logged or get(meta, PAGES) > most_pages:
                         return FULL
@@ -307,10 +334,11 @@ def _spread_near(net, desk, node, have):
                     room -= amount
             if sending != 0:
                 send_on_column(bits, log, meta, by_key, sending, filled)
-        _carry(nodes, chains, node, own, before - room)
-        total += before - room
-        if total == have:
-            break
+        if room < before:
+            _carry(nodes, chains, node, get(ways, row + FIRST) + i, before - room)
+            total += before - room
+            if total == have:
+                break
     return total
 
 
@@ -361,7 +389,7 @@ def spread(net, desk, count, paid):
         left = np.int64(0)
         for place in range(count):
             left += min(get(held, get(sources, place)), INFINITE - left)
-        if left // LITTLE > paid:
+        if left == 0 or left // LITTLE > paid or _find_payable(net, desk) == 0:
             break
         least = left >> FAR if far == 1 else np.int64(0)
         for place in range(count):

@@ -350,7 +350,7 @@ class Solver:
             return room
         useful, sink, deepest, wide = self._useful, -1, len(self.network.groups), False
         if self._stack and alone and self.network.own is not None:
-            (sink,) = self.positions
+            (sink,), deepest = self.positions, len(self.network.edges) - 1
             useful = useful.reshape(len(self.network.groups), -1).copy()
             useful[1:, sink >> 6] &= ~(np.int64(1) << np.int64(sink & 63))
         elif self._stack and alone:

@@ -2,7 +2,7 @@
 
 Amounts on block edges lie in pages of eight, and a page exists once one of its edges carries flow, so that a flow
 costs as much memory, and as much to forget, as the edges it uses. An edge that carries all it can needs no page.
-Whatever a flow changes, a page's number or a pair of words of bits, is written to a log with what was there before;
+Whatever a flow changes, a page's number or a pair of words of bits, is written to a log, to be taken back;
 a page that belongs to a base flow is copied first.
 """
 
@@ -22,6 +22,7 @@ from attnflow.maxflow.loops import (
 )
 from attnflow.maxflow.net import (
     NODE_COUNT,
+    THERE,
     WORD_COUNT,
     Ints,
     Net,
@@ -47,7 +48,7 @@ PAGES, BASE_PAGES, LOGGED, BASE_LOGGED, HINT, OPEN, SINK, DEEPEST, WIDE, LOW_END
 MOST_PAGES, MOST_LOGGED, MOST_LEVELS = range(13, 16)
 # Entries of `Desk.table`.
 HELD, DEBTS, CHAINS, ARCS, BASE_DEBTS, BASE_CHAINS, MARKS, SPANS, LEVELS, SOURCES, STACK = range(11)
-BITS_NOW, PAGED, POOL, LOG, META, AUGMENT = range(11, 17)
+BITS_NOW, PAGED, POOL, BASE_BITS, LOG, META, AUGMENT = range(11, 18)
 
 #: What must be free before the flow of an edge is changed, which takes one page and three entries at most; what is sent
 #: over two edges is asked for once.
@@ -62,7 +63,7 @@ class Desk(NamedTuple):
     """Scratch tables of one thread.
 
     Attributes:
-        table: `[17]`, addresses of the following and of the loop `augment`; loops are given this.
+        table: `[18]`, addresses of the following and of the loop `augment`; loops are given this.
         held: `[nodes]`, what a node has and has not sent on.
         debts: `[nodes]`, what it is owed.
         chains: `[nodes]`, flow of the stream edge into it.
@@ -77,8 +78,9 @@ class Desk(NamedTuple):
         bits: see `Net`.
         pages: `[pages of edges]`, int32, the page of the pool, 0 for one without flow.
         pool: `[pages in the pool * 8]`, flow of each edge; the first page is empty.
-        log: `[entries * 4]`: the first of a pair of words of bits and what they were, or -1 less a page of edges and
-            the page of the pool that it had.
+        base_bits: `bits` of the base flow.
+        log: `[entries * 2]`, what has changed since: the first of a pair of words of bits, or -1 less a page of edges
+            and the page of the pool that it had.
         meta: `[16]`.
     """
 
@@ -97,6 +99,7 @@ class Desk(NamedTuple):
     bits: Ints
     pages: NDArray[np.int32]
     pool: Ints
+    base_bits: Ints
     log: Ints
     meta: Ints
 
@@ -122,7 +125,8 @@ def make(net: Net, edges: int, distances: int, augment: int) -> Desk:
         "bits": net.bits.copy(),
         "pages": np.zeros((net.given.size >> PAGE) + 1, dtype=np.int32),
         "pool": np.zeros((edges + 2) << PAGE, dtype=np.int64),
-        "log": np.zeros(4 * (3 * edges + 16), dtype=np.int64),
+        "base_bits": net.bits.copy(),
+        "log": np.zeros(2 * (3 * edges + 16), dtype=np.int64),
         "meta": meta,
     }
     table = np.array([*(address(array) for array in arrays.values()), augment], dtype=np.int64)
@@ -152,30 +156,66 @@ def row(desk: Desk, mark: int) -> Ints:
 
 
 @inner
-def restore(net, desk, base):
-    """Takes flow back: down to the base, or all of it."""
-    log, bits, pages, meta = get(desk, LOG), get(desk, BITS_NOW), get(desk, PAGED), get(desk, META)
-    held, debts, chains = get(desk, HELD), get(desk, DEBTS), get(desk, CHAINS)
-    base_debts, base_chains, marks = get(desk, BASE_DEBTS), get(desk, BASE_CHAINS), get(desk, MARKS)
-    count, words = get(net, NODE_COUNT), get(net, WORD_COUNT)
-    if not base:
-        put(meta, BASE_LOGGED, 0)
-        put(meta, BASE_PAGES, 1)
-        for node in range(count):
-            put(base_debts, node, 0)
-            put(base_chains, node, 0)
-        for w in range(words):
-            put(marks, BASE_OWED * words + w, 0)
-    for i in range(get(meta, LOGGED) - 1, get(meta, BASE_LOGGED) - 1, -1):
-        place = get(log, 4 * i)
+def keep(net, desk):
+    """Makes the present flow the base: it is what `restore` goes back to."""
+    log, bits, base_bits, meta = get(desk, LOG), get(desk, BITS_NOW), get(desk, BASE_BITS), get(desk, META)
+    debts, chains, marks = get(desk, DEBTS), get(desk, CHAINS), get(desk, MARKS)
+    base_debts, base_chains, words = get(desk, BASE_DEBTS), get(desk, BASE_CHAINS), get(net, WORD_COUNT)
+    put(meta, BASE_LOGGED, get(meta, LOGGED))
+    put(meta, BASE_PAGES, get(meta, PAGES))
+    for i in range(get(meta, LOGGED)):
+        place = get(log, 2 * i)
         if place >= 0:
-            put(bits, place, get(log, 4 * i + 1))
-            put(bits, place + 1, get(log, 4 * i + 2))
+            put(base_bits, place, get(bits, place))
+            put(base_bits, place + 1, get(bits, place + 1))
+    for node in range(get(net, NODE_COUNT)):
+        put(base_debts, node, get(debts, node))
+        put(base_chains, node, get(chains, node))
+    for w in range(words):
+        put(marks, BASE_OWED * words + w, get(marks, OWED * words + w))
+
+
+@inner
+def forget(net, desk):
+    """Takes all flow back, the base too: that is then none."""
+    log, bits, base_bits = get(desk, LOG), get(desk, BITS_NOW), get(desk, BASE_BITS)
+    pages, meta, there = get(desk, PAGED), get(desk, META), get(net, THERE)
+    for i in range(get(meta, LOGGED)):
+        place = get(log, 2 * i)
+        if place >= 0:
+            for word in range(place, place + 2):
+                put(bits, word, get(there, word))
+                put(base_bits, word, get(there, word))
         else:
-            put_short(pages, -1 - place, get(log, 4 * i + 1))
+            put_short(pages, -1 - place, 0)
+    put(meta, LOGGED, 0)
+    put(meta, PAGES, 1)
+    for node in range(get(net, NODE_COUNT)):
+        put(get(desk, DEBTS), node, 0)
+        put(get(desk, CHAINS), node, 0)
+    for w in range(get(net, WORD_COUNT)):
+        put(get(desk, MARKS), OWED * get(net, WORD_COUNT) + w, 0)
+    keep(net, desk)
+    restore(net, desk)
+
+
+@inner
+def restore(net, desk):
+    """Takes flow back, down to the base."""
+    log, bits, base_bits, pages = get(desk, LOG), get(desk, BITS_NOW), get(desk, BASE_BITS), get(desk, PAGED)
+    held, debts, chains, meta = get(desk, HELD), get(desk, DEBTS), get(desk, CHAINS), get(desk, META)
+    base_debts, base_chains, marks = get(desk, BASE_DEBTS), get(desk, BASE_CHAINS), get(desk, MARKS)
+    words = get(net, WORD_COUNT)
+    for i in range(get(meta, BASE_LOGGED), get(meta, LOGGED)):
+        place = get(log, 2 * i)
+        if place >= 0:
+            put(bits, place, get(base_bits, place))
+            put(bits, place + 1, get(base_bits, place + 1))
+        else:
+            put_short(pages, -1 - place, get(log, 2 * i + 1))
     put(meta, LOGGED, get(meta, BASE_LOGGED))
     put(meta, PAGES, get(meta, BASE_PAGES))
-    for node in range(count):
+    for node in range(get(net, NODE_COUNT)):
         put(held, node, 0)
         put(debts, node, get(base_debts, node))
         put(chains, node, get(base_chains, node))

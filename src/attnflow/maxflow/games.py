@@ -24,27 +24,22 @@ import numpy as np
 from attnflow.maxflow.desk import (
     ALIVE,
     AUGMENT,
-    BASE_CHAINS,
     BASE_DEBTS,
-    BASE_LOGGED,
-    BASE_OWED,
-    BASE_PAGES,
-    CHAINS,
     DEBTS,
     FULL,
     HELD,
     HIGH_END,
     HINT,
-    LOGGED,
     LOW_END,
     MARKS,
     META,
     OWED,
-    PAGES,
     SINK,
     SOURCES,
     UNSEEN,
     WIDE,
+    forget,
+    keep,
     restore,
 )
 from attnflow.maxflow.loops import (
@@ -67,7 +62,6 @@ from attnflow.maxflow.net import (
     IN,
     KEYS,
     NARROW,
-    NODE_COUNT,
     NODES,
     SCALE,
     START,
@@ -111,10 +105,9 @@ def owe(net, desk, begin, low, high, grand, targets, demands):
     """
     groups, nodes, ways = get(net, GROUPS), get(net, NODES), get(net, WAYS)
     capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
-    held, debts, chains = get(desk, HELD), get(desk, DEBTS), get(desk, CHAINS)
-    base_debts, base_chains = get(desk, BASE_DEBTS), get(desk, BASE_CHAINS)
+    held, debts, base_debts = get(desk, HELD), get(desk, DEBTS), get(desk, BASE_DEBTS)
     marks, meta, sources = get(desk, MARKS), get(desk, META), get(desk, SOURCES)
-    restore(net, desk, False)
+    forget(net, desk)
     words = get(net, WORD_COUNT)
     sink, owed = get(meta, SINK), OWED * words
     if sink >= 0:
@@ -154,13 +147,7 @@ def owe(net, desk, begin, low, high, grand, targets, demands):
                 _owe(debts, nodes, marks, owed, node, get(base_debts, node))
     put(meta, LOW_END, low)
     put(meta, HIGH_END, high)
-    put(meta, BASE_LOGGED, get(meta, LOGGED))
-    put(meta, BASE_PAGES, get(meta, PAGES))
-    for node in range(get(net, NODE_COUNT)):
-        put(base_debts, node, get(debts, node))
-        put(base_chains, node, get(chains, node))
-    for w in range(words):
-        put(marks, BASE_OWED * words + w, get(marks, owed + w))
+    keep(net, desk)
     return 0
 
 
@@ -205,7 +192,7 @@ def play_single(
     for place in range(first, chosen.size):
         j = get(chosen, place)
         own = members[get(member_start, j) : get(member_start, j + 1)]
-        restore(net, desk, True)
+        restore(net, desk)
         for i in range(own.size):  # what comes back to him does not count
             node = get(own, i)
             while node >= 0:
@@ -274,7 +261,7 @@ def play(net, desk, member_start, members, supplies, themselves, rounds, steps, 
     nodes, words = get(net, NODES), get(net, WORD_COUNT)
     held, marks, meta, sources = get(desk, HELD), get(desk, MARKS), get(desk, META), get(desk, SOURCES)
     for number in range(first, rounds.size - 1):
-        restore(net, desk, True)
+        restore(net, desk)
         total = np.int64(0)
         for step in range(get(rounds, number), get(rounds, number + 1)):
             put(gains, step, 0)

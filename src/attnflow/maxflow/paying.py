@@ -293,7 +293,13 @@ def _spread_near(net, desk, node, have):
     """
     groups, nodes, ways, along = get(net, GROUPS), get(net, NODES), get(net, WAYS), get(net, ALONG)
     capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
-    chains, marks, meta, words = get(desk, CHAINS), get(desk, MARKS), get(desk, META), get(net, WORD_COUNT)
+    debts, chains, marks, meta, words = (
+        get(desk, DEBTS),
+        get(desk, CHAINS),
+        get(desk, MARKS),
+        get(desk, META),
+        get(net, WORD_COUNT),
+    )
     bits, pages, pool, log = get(desk, BITS_NOW), get(desk, PAGED), get(desk, POOL), get(desk, LOG)
     most_logged, most_pages = get(meta, MOST_LOGGED) - ENTRIES_LEFT, get(meta, MOST_PAGES) - PAGES_LEFT
     early, i = get(nodes, 8 * node + GROUP), get(nodes, 8 * node + AT)
@@ -321,9 +327,14 @@ def _spread_near(net, desk, node, have):
                 left &= left - 1
                 edge, by_query, units = room_of(ways, row, capacity, narrow, scale, bits, pages, pool, q, i)
                 asked = min(room, units)
-                amount = _along(net, desk, first + q, asked)
-                if amount < asked:
-                    put(marks, payable + w, get(marks, payable + w) & ~bit_of(q))
+                owed = get(debts, first + q)
+                if owed > asked:
+                    amount = asked
+                    put(debts, first + q, owed - asked if owed < INFINITE else owed)
+                else:
+                    amount = _along(net, desk, first + q, asked)
+                    if amount < asked:
+                        put(marks, payable + w, get(marks, payable + w) & ~bit_of(q))
                 if amount > 0:
                     if get(meta, LOGGED) > most_logged or get(meta, PAGES) > most_pages:
                         return FULL

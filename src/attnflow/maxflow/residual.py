@@ -58,13 +58,11 @@ def room_of(ways, row, capacity, narrow, scale, bits, pages, pool, q, k):
 
 
 @inlined
-def note(log, meta, bits, place):
-    """Writes a pair of words to the log, which must have place for it."""
+def note(log, meta, place):
+    """Writes to the log, which must have place for it, that a pair of words changes."""
     i = get(meta, LOGGED)
     put(meta, LOGGED, i + 1)
-    put(log, 4 * i, place)
-    put(log, 4 * i + 1, get(bits, place))
-    put(log, 4 * i + 2, get(bits, place + 1))
+    put(log, 2 * i, place)
 
 
 @inlined
@@ -79,8 +77,8 @@ def write(pages, pool, log, meta, edge, amount):
         put_short(pages, edge >> PAGE, fresh)
         i = get(meta, LOGGED)
         put(meta, LOGGED, i + 1)
-        put(log, 4 * i, -1 - (edge >> PAGE))
-        put(log, 4 * i + 1, page)
+        put(log, 2 * i, -1 - (edge >> PAGE))
+        put(log, 2 * i + 1, page)
         page = fresh
     put(pool, (page << PAGE) + (edge & ((1 << PAGE) - 1)), amount)
 
@@ -89,7 +87,7 @@ def write(pages, pool, log, meta, edge, amount):
 def send_on_row(pages, pool, bits, log, meta, by_query, k, edge, room, amount):
     """The half of `send` that the query's row is told; the key's row is told by `send_on_column`."""
     one = bit_of(k)
-    note(log, meta, bits, by_query)
+    note(log, meta, by_query)
     if amount == room:
         put(bits, by_query, get(bits, by_query) & ~one)
     else:
@@ -103,7 +101,7 @@ def send_on_row(pages, pool, bits, log, meta, by_query, k, edge, room, amount):
 @inlined
 def send_on_column(bits, log, meta, by_key, sending, filled):
     """Tells the key's row which queries get flow from it, and which of these edges have no room left."""
-    note(log, meta, bits, by_key)
+    note(log, meta, by_key)
     put(bits, by_key, get(bits, by_key) & ~filled)
     put(bits, by_key + 1, get(bits, by_key + 1) | sending)
 
@@ -119,8 +117,8 @@ def send(pages, pool, bits, log, meta, by_query, by_key, q, k, edge, room, amoun
 def take_back(pages, pool, bits, log, meta, by_query, by_key, q, k, edge, flow, amount):
     """Takes from the flow of a block's edge."""
     one, two = bit_of(k), bit_of(q)
-    note(log, meta, bits, by_query)
-    note(log, meta, bits, by_key)
+    note(log, meta, by_query)
+    note(log, meta, by_key)
     put(bits, by_query, get(bits, by_query) | one)
     put(bits, by_key, get(bits, by_key) | two)
     if amount == flow:

@@ -1,12 +1,16 @@
-"""All targets of one network at once beside one after the other, and two threads beside one."""
+"""All targets of one network at once beside one after the other, and two threads beside one.
+
+Both for the solver alone, on a network that is there already, and for `explain`, where one call also captures once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+import attnflow
 from attnflow import FlowNetwork, attribute
-from benchmarks import attention
+from benchmarks import attention, models
 from benchmarks.flow import minilm
 from benchmarks.measure import ratio, turns
 from benchmarks.rows import Row
@@ -15,8 +19,37 @@ from benchmarks.rows import Row
 def rows(quick: bool) -> Iterator[Row]:
     n = 64 if quick else 128
     yield from at_once(f"MiniLM, n={n}", minilm(n), 2 if quick else 3)
+    yield from explained(n, 1 if quick else 2)
     if not quick:
         yield from at_once("synthetic causal, n=256, 6 layers", attention.decoder(6, 256), 2)
+
+
+def explained(n: int, repeats: int) -> Iterator[Row]:
+    """`explain` for all targets in one call, beside a call for each."""
+    model, tokenizer = models.bundled("minilm")
+    text = models.text(tokenizer, n)
+
+    def ask(target: Any) -> Any:
+        return attnflow.explain(
+            model,
+            text,
+            tokenizer=tokenizer,
+            capacity="attention",
+            method="flow",
+            target=target,
+            bounds=False,
+            threads=1,
+        )
+
+    ask("all")
+    together, apart = turns([lambda: ask("all"), lambda: [ask(t) for t in range(n)]], repeats)
+    for number, result in enumerate(apart.answer):
+        if not (together.answer.scores[number] == result.scores[0]).all():
+            raise RuntimeError(f"Target {number} differs between one call for all and its own call.")
+    case = f"MiniLM, n={n}, explain"
+    yield Row(case, f"{n} targets, a call for each", apart.median, "s")
+    yield Row(case, "all in one call", together.median, "s")
+    yield Row(case, "all in one call / a call for each", ratio(together, apart), "x")
 
 
 def at_once(case: str, network: FlowNetwork, repeats: int) -> Iterator[Row]:

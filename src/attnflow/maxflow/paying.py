@@ -1,9 +1,9 @@
 """What a player brings, and how what is owed is paid with it before any search.
 
-Units are paid along the stream of the node that they come to. What is left there is spread over the edges that leave
-its stream, to what is owed along the streams that these enter; and where much of it still lies at one node, over the
-edges of these in turn. Amounts travel whole, and the far end of an edge asks before anything is sent, so that nothing
-needs to be taken back.
+Units are paid along the stream of the node that they come to, on all streams at once. What is left there is spread
+over the edges that leave its stream, to what is owed along the streams that these enter; and where much of it still
+lies at one node, over the edges of these in turn. Amounts travel whole, and the far end of an edge asks before
+anything is sent, so that nothing needs to be taken back.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def supply(net, desk, members, count):
             elif units > 0 and has(marks, alive, nodes, after):
                 count = _bring(held, sources, count, after, units)
         late = get(net, GROUP_COUNT) - 2 if sink >= 0 and at != sink else early
-        for g in range(late, early - 1, -1):  # what is brought late has the fewest ways on
+        for g in range(early, late + 1):
             for way in range(get(groups, 8 * g + OUT), get(groups, 8 * g + OUT_END)):
                 row = 16 * way
                 here = get(ways, row + BY_KEY) + 2 * at * get(ways, row + QUERY_WORDS)
@@ -218,8 +218,8 @@ def pay(net, desk):
     held, debts, chains = get(desk, HELD), get(desk, DEBTS), get(desk, CHAINS)
     marks, sources, scratch = get(desk, MARKS), get(desk, SOURCES), get(desk, STACK)
     last, size = min(get(get(desk, META), DEEPEST), get(net, GROUP_COUNT) - 1), get(groups, COUNT)
-    # what later debts can take, later what is carried on; what is paid with what was brought to each node
-    passing, paid = scratch, scratch + 8 * size
+    # by position, what later debts can take and then what is carried on; by node, what is paid with what was brought
+    passing, paid = scratch, scratch + 8 * size  # bytes
     total = np.int64(0)
     for at in range(size):
         put(passing, at, 0)
@@ -293,21 +293,14 @@ def _spread_near(net, desk, node, have):
     """
     groups, nodes, ways, along = get(net, GROUPS), get(net, NODES), get(net, WAYS), get(net, ALONG)
     capacity, narrow, scale = get(net, CAPACITY), get(net, NARROW), get_double(get(net, SCALE), 0)
-    debts, chains, marks, meta, words = (
-        get(desk, DEBTS),
-        get(desk, CHAINS),
-        get(desk, MARKS),
-        get(desk, META),
-        get(net, WORD_COUNT),
-    )
+    debts, chains, marks = get(desk, DEBTS), get(desk, CHAINS), get(desk, MARKS)
+    meta, words = get(desk, META), get(net, WORD_COUNT)
     bits, pages, pool, log = get(desk, BITS_NOW), get(desk, PAGED), get(desk, POOL), get(desk, LOG)
     most_logged, most_pages = get(meta, MOST_LOGGED) - ENTRIES_LEFT, get(meta, MOST_PAGES) - PAGES_LEFT
     early, i = get(nodes, 8 * node + GROUP), get(nodes, 8 * node + AT)
     last = min(get(meta, DEEPEST), get(net, GROUP_COUNT) - 1)
-    rooms = get(
-        desk, STACK
-    )  # how much more the stream can carry to each group; only this node sends along it
-    room, own = have, node
+    # how much more the stream can carry to each group: nobody else sends along it meanwhile
+    rooms, room, own = get(desk, STACK), have, node
     for g in range(early, last):
         put(rooms, g, room)
         own = get(nodes, 8 * own + AFTER)
@@ -328,7 +321,7 @@ def _spread_near(net, desk, node, have):
                 edge, by_query, units = room_of(ways, row, capacity, narrow, scale, bits, pages, pool, q, i)
                 asked = min(room, units)
                 owed = get(debts, first + q)
-                if owed > asked:
+                if owed > asked:  # as in `_along`, which takes longer to be called
                     amount = asked
                     put(debts, first + q, owed - asked if owed < INFINITE else owed)
                 else:

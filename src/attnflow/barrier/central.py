@@ -87,9 +87,8 @@ def centre(solver: Solver, mu: float | None = None, progress: Progress | None = 
             "capacities differ by too many orders of magnitude for float64. Drop the smallest capacities, or use "
             "method='shapley'."
         )
-    sizes = [len(solver.board.nodes_of(player)) for player in range(solver.players)]
     supersource = flow[edges.own : edges.own + edges.players]
-    sent = np.array([part.sum() for part in np.split(supersource, np.cumsum(sizes)[:-1])])
+    sent = np.array([part.sum() for part in np.split(supersource, solver.board.member_start[1:-1])])
     return Centre(
         flows=graph.split(solver.network, graph.value(flow[: edges.own])),
         sent=graph.value(sent),

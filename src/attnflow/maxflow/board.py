@@ -32,6 +32,7 @@ class Board:
     Attributes:
         network: the flow network.
         graph: it in integer units.
+        groups: players as indices into `network.players`.
         players: number of players.
         member_start: `[players + 1]`, into `members`.
         members: input nodes of all players, one player after the other.
@@ -89,11 +90,6 @@ class Board:
         self._edges = 4 * self.graph.nodes + 1024
         self._distances = max(3, desk.DISTANCES * len(network.groups))
         self._free: list[Desk] = []
-
-    def nodes_of(self, player: int) -> Ints:
-        """A player's input nodes."""
-        members: Ints = self.members[self.member_start[player] : self.member_start[player + 1]]
-        return members
 
     def take(self) -> Desk:
         """Scratch that no other thread uses: what was given back last, else new."""

@@ -68,7 +68,7 @@ class Desk(NamedTuple):
         debts: `[nodes]`, what it is owed.
         chains: `[nodes]`, flow of the stream edge into it.
         arcs: `[nodes]`, where it goes on asking, beside the number of the search for which that holds.
-        base_debts: `[nodes]`, what the base flow is owed.
+        base_debts: `[nodes]`, what the base flow is owed; while it is laid, what its nodes gave.
         base_chains: `[nodes]`, its flow along streams.
         marks: `[7 * words]`, sets of nodes.
         spans: `[groups * 2]`, first word with a node not seen yet, and the word after the last.
@@ -79,8 +79,8 @@ class Desk(NamedTuple):
         pages: `[pages of edges]`, int32, the page of the pool, 0 for one without flow.
         pool: `[pages in the pool * 8]`, flow of each edge; the first page is empty.
         base_bits: `bits` of the base flow.
-        log: `[entries * 2]`, what has changed since: the first of a pair of words of bits, or -1 less a page of edges
-            and the page of the pool that it had.
+        log: `[entries * 2]`, what a flow has changed, the base first: the place of a pair of words of bits, or -1 less
+            a page of edges, and beside it the page of the pool that it had.
         meta: `[16]`.
     """
 
@@ -134,7 +134,7 @@ def make(net: Net, edges: int, distances: int, augment: int) -> Desk:
 
 
 def set_up(desk: Desk, useful: Ints, *, game: int, sink: int, deepest: int, wide: bool) -> None:
-    """Makes tables ready for a game, before a base flow is laid.
+    """Hands tables on to a game. What flow is still in them goes when a base flow is laid, see `games.owe`.
 
     Args:
         desk: the tables.
@@ -178,8 +178,9 @@ def keep(net, desk):
 @inner
 def forget(net, desk):
     """Takes all flow back, the base too: that is then none."""
-    log, bits, base_bits = get(desk, LOG), get(desk, BITS_NOW), get(desk, BASE_BITS)
-    pages, meta, there = get(desk, PAGED), get(desk, META), get(net, THERE)
+    log, bits, base_bits, pages = get(desk, LOG), get(desk, BITS_NOW), get(desk, BASE_BITS), get(desk, PAGED)
+    base_debts, base_chains, marks = get(desk, BASE_DEBTS), get(desk, BASE_CHAINS), get(desk, MARKS)
+    meta, there, words = get(desk, META), get(net, THERE), get(net, WORD_COUNT)
     for i in range(get(meta, LOGGED)):
         place = get(log, 2 * i)
         if place >= 0:
@@ -189,13 +190,13 @@ def forget(net, desk):
         else:
             put_short(pages, -1 - place, 0)
     put(meta, LOGGED, 0)
-    put(meta, PAGES, 1)
+    put(meta, BASE_LOGGED, 0)
+    put(meta, BASE_PAGES, 1)
     for node in range(get(net, NODE_COUNT)):
-        put(get(desk, DEBTS), node, 0)
-        put(get(desk, CHAINS), node, 0)
-    for w in range(get(net, WORD_COUNT)):
-        put(get(desk, MARKS), OWED * get(net, WORD_COUNT) + w, 0)
-    keep(net, desk)
+        put(base_debts, node, 0)
+        put(base_chains, node, 0)
+    for w in range(words):
+        put(marks, BASE_OWED * words + w, 0)
     restore(net, desk)
 
 

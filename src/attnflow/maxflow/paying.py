@@ -130,7 +130,7 @@ def _along(net, desk, start, most):
         if room == 0 or get(nodes, 8 * node + GROUP) >= deepest:
             break
         node = get(nodes, 8 * node + AFTER)
-        if node < 0 or node == start or not has(marks, ALIVE * words, nodes, node):
+        if node < 0 or not has(marks, ALIVE * words, nodes, node):
             break
         room = min(room, get(along, node) - get(chains, node))
         if room <= 0:
@@ -204,20 +204,21 @@ def supply(net, desk, members, count):
 
 @inner
 def pay(net, desk):
-    """Pays what is owed along each position's stream with what was brought to it, what comes last the latest debts.
+    """Pays what is owed along each position's stream with what was brought to it, as much as can be paid.
 
-    Positions are independent, and every loop over them is one that the compiler can do on many at a time.
+    The first loop finds how much, from the last group back; the second carries it to the nearest debts. Positions are
+    independent, and the compiler can do many of them at a time.
 
     Args:
         net, desk: the network, one stack of layers, and its scratch.
 
     Returns:
-        How many sources are left, and what was paid.
+        How many sources are left, listed anew, and what was paid.
     """
     groups, along, words = get(net, GROUPS), get(net, ALONG), get(net, WORD_COUNT)
     held, debts, chains = get(desk, HELD), get(desk, DEBTS), get(desk, CHAINS)
     marks, sources, scratch = get(desk, MARKS), get(desk, SOURCES), get(desk, STACK)
-    last, size = min(get(get(desk, META), DEEPEST), get(net, GROUP_COUNT) - 1), get(groups, COUNT)
+    last, size = get(get(desk, META), DEEPEST), get(groups, COUNT)
     # by position, what later debts can take and then what is carried on; by node, what is paid with what was brought
     passing, paid = scratch, scratch + 8 * size  # bytes
     total = np.int64(0)
@@ -262,9 +263,9 @@ def pay(net, desk):
 
 @inlined
 def _find_payable(net, desk):
-    """Marks nodes from which something owed may be reached along streams; returns 0 if there are none, else others."""
+    """Marks nodes from which something owed may be reached along streams; returns 0 if there are none."""
     groups, marks, words = get(net, GROUPS), get(desk, MARKS), get(net, WORD_COUNT)
-    last, wide = min(get(get(desk, META), DEEPEST), get(net, GROUP_COUNT) - 1), (get(groups, COUNT) + 63) >> 6
+    last, wide = get(get(desk, META), DEEPEST), (get(groups, COUNT) + 63) >> 6
     some = np.int64(0)
     for g in range(last, 0, -1):
         for w in range(get(groups, 8 * g + WORDS), get(groups, 8 * g + WORDS) + wide):
@@ -298,7 +299,7 @@ def _spread_near(net, desk, node, have):
     bits, pages, pool, log = get(desk, BITS_NOW), get(desk, PAGED), get(desk, POOL), get(desk, LOG)
     most_logged, most_pages = get(meta, MOST_LOGGED) - ENTRIES_LEFT, get(meta, MOST_PAGES) - PAGES_LEFT
     early, i = get(nodes, 8 * node + GROUP), get(nodes, 8 * node + AT)
-    last = min(get(meta, DEEPEST), get(net, GROUP_COUNT) - 1)
+    last = get(meta, DEEPEST)
     # how much more the stream can carry to each group: nobody else sends along it meanwhile
     rooms, room, own = get(desk, STACK), have, node
     for g in range(early, last):
@@ -354,7 +355,7 @@ def _spread_far(net, desk, node, have):
     chains, marks, meta, words = get(desk, CHAINS), get(desk, MARKS), get(desk, META), get(net, WORD_COUNT)
     bits, pages, pool, log = get(desk, BITS_NOW), get(desk, PAGED), get(desk, POOL), get(desk, LOG)
     early, i = get(nodes, 8 * node + GROUP), get(nodes, 8 * node + AT)
-    last = min(get(meta, DEEPEST), get(net, GROUP_COUNT) - 1)
+    last = get(meta, DEEPEST)
     total = np.int64(0)
     for g in range(last - 1, early, -1):
         row = 16 * get(groups, 8 * g + IN)

@@ -40,6 +40,8 @@ class Solver:
         graph: the network in integer units.
         positions: positions of the target in the last group.
         players: number of players.
+        board: what games of the same players share.
+        demands: `[positions]`, what each can take in units, or INFINITE.
     """
 
     def __init__(
@@ -60,7 +62,8 @@ class Solver:
             weights: one per position of a set, summing to 1; None for infinite edges to the supersink.
             groups: players as disjoint sequences of indices into `network.players`; None: each alone.
             threads: number of threads; None for all cores.
-            board: what other targets' games share with this one, in place of `groups`; None: of its own.
+            board: players, and scratch that other targets' games on this network share with this one, instead of
+                `groups`; None: of its own.
 
         Raises:
             NetworkError: target, weights or groups that do not fit the network, or a target that a
@@ -74,12 +77,17 @@ class Solver:
             [self.graph.node(network.final, position) for position in self.positions], dtype=np.int64
         )
         self.demands = self._demands(weights)
+        if board is not None and (groups is not None or board.network is not network):
+            raise NetworkError(
+                "A board has players on a network of its own: give that network, and no groups."
+            )
         self.board = Board(network, groups) if board is None else board
         self.players = self.board.players
         self._net = self.graph.net_for(self.positions)
         self._refuse_unbounded()
         self._number = next(_NUMBERS)
         self._useful = net.towards(self._net, self.targets, False)
+        #: single players share a base flow, and where streams are open their ends are source and sink
         self._stack = self.board.layered and self._fits_open_streams()
 
     # -- values ----------------------------------------------------------------------------------------
@@ -344,11 +352,11 @@ class Solver:
         return self._set_up(self.board.larger(room), alone)
 
     def _set_up(self, room: Desk, alone: bool) -> Desk:
-        """Scratch made ready for this game; for coalitions the targets are owed already what they can take."""
+        """Scratch for this game; for coalitions the targets are owed already what they can take, else see `_laid`."""
         game = 2 * self._number + alone
         if room.meta[desk.GAME] == game:
             return room
-        useful, sink, deepest, wide = self._useful, -1, len(self.network.groups), False
+        useful, sink, deepest, wide = self._useful, -1, len(self.network.groups) - 1, False
         if self._stack and alone and self.network.own is not None:
             (sink,), deepest = self.positions, len(self.network.edges) - 1
             useful = useful.reshape(len(self.network.groups), -1).copy()

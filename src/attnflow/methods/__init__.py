@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from attnflow.attribution import Attribution, Target
 from attnflow.capacity import SCHEMES
 from attnflow.errors import OptionError, unknown_name
-from attnflow.maxflow import Board, MaxFlow, Solver
+from attnflow.maxflow import MaxFlow, Solver
+from attnflow.maxflow.board import Board
 from attnflow.maxflow.solver import Progress
 from attnflow.maxflow.threads import run_all, thread_count
 from attnflow.merging import merge

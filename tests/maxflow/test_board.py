@@ -1,0 +1,62 @@
+"""Games of several targets on one board: scratch that was another game's changes nothing."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import networks
+from attnflow import FlowNetwork
+from attnflow.errors import NetworkError
+from attnflow.maxflow import Solver
+from attnflow.maxflow.board import Board
+
+
+def answers(game: Solver, order: np.ndarray) -> list[object]:
+    """Everything a game can be asked, in an order that uses its scratch in turn for single players and coalitions."""
+    grand = game.grand()
+    units, bottleneck = game.singles()
+    value, flow, side = game.flow({0: int(units[0])})
+    return [
+        grand,
+        units.tolist(),
+        bottleneck.tolist(),
+        game.without(grand, units).tolist(),
+        game.singles_up_to(grand).tolist(),
+        game.orders(order, grand).tolist(),
+        value,
+        side.tolist(),
+        flow.sum() >= value,
+        game.outgoing().tolist(),
+    ]
+
+
+@pytest.mark.parametrize("kind", sorted(networks.KINDS))
+@pytest.mark.parametrize("scratch", ["ample", "tiny"])
+def test_targets_in_turn_and_at_once(kind: str, scratch: str) -> None:
+    rng = np.random.default_rng(len(kind))
+    network = networks.KINDS[kind](rng, 20, 5)
+    targets = rng.permutation(network.size)[:4].tolist()
+    board = Board(network)
+    if scratch == "tiny":  # grows under one target, and is handed on to the next
+        board._edges, board._distances = 4, 3
+    order = np.array([rng.permutation(board.players) for _ in range(2)])
+    alone = [answers(Solver(network, target), order) for target in targets]
+    games = [Solver(network, target, board=board) for target in targets]
+    assert [answers(game, order) for game in games] == alone
+    assert [answers(game, order) for game in reversed(games)] == alone[::-1]
+    for call in ("grand", "outgoing", "grand"):  # from target to target
+        expected = [getattr(Solver(network, target), call)() for target in targets]
+        assert np.array_equal([getattr(game, call)() for game in games], expected)
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(lambda game: answers(game, order), games * 2)) == alone * 2
+
+
+def test_a_board_of_other_players_is_refused() -> None:
+    network, other = (FlowNetwork.encoder(np.full((2, 3, 3), 1 / 3)) for _ in range(2))
+    with pytest.raises(NetworkError, match="network of its own"):
+        Solver(network, 0, board=Board(other))
+    with pytest.raises(NetworkError, match="no groups"):
+        Solver(network, 0, groups=[(0, 1)], board=Board(network))

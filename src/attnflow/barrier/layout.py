@@ -6,7 +6,7 @@ node here; its flow is found afterwards. A deleted edge carries nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ class Layout:
         place: `[edges]`, where the edge's conductance goes in the Laplacian, or -1 if an end is fixed or
             both ends are the same.
         node: `[program nodes]`, node of the layout.
+        sizes: `[groups]`, unknowns of each; they are numbered group by group.
         supply: `[unknowns]`.
         fixed: `[nodes - unknowns]`, the fixed potentials.
         pattern: storage of the Laplacian.
@@ -51,6 +52,7 @@ class Layout:
     capacity: Floats
     place: Ints
     node: Nodes
+    sizes: Ints
     supply: Floats
     fixed: Floats
     pattern: Pattern
@@ -96,7 +98,8 @@ def lay_out(program: Program, contracted: Mask, deleted: Mask) -> Layout:
     node = np.empty(classes, dtype=np.int32)
     node[unknown] = np.arange(unknown.size)
     node[rest] = unknown.size + np.arange(rest.size)
-    block = _tiles(group[unknown])
+    sizes = np.bincount(group[unknown])
+    block = _split(sizes, -(-sizes // TILE))
     tail, head = node[tail], node[head]
     plan = _plan(block, tail, head)
     supply = np.zeros(classes)
@@ -110,23 +113,56 @@ def lay_out(program: Program, contracted: Mask, deleted: Mask) -> Layout:
         capacity=program.capacity[edge],
         place=plan.place(block, tail, head),
         node=node[merged],
+        sizes=sizes,
         supply=supply[unknown],
         fixed=potential[rest],
         pattern=plan,
     )
 
 
-def _tiles(group: Ints) -> Ints:
-    """Splits every group of unknowns into blocks of about equal size, numbered in order.
+def coarsen(layout: Layout, parts: int) -> tuple[Layout, Nodes]:
+    """Cuts every group into parts whose unknowns are to have one potential, and conserve flow together.
 
     Args:
-        group: `[unknowns]`, ascending.
+        layout: unknowns and edges.
+        parts: parts of a group, at most.
+
+    Returns:
+        The layout in which each part is one unknown, and per node of `layout` its node there.
     """
-    sizes = np.bincount(group)
-    tiles = -(-sizes // TILE)
+    pieces = np.minimum(layout.sizes, parts)
+    count = int(pieces.sum())
+    fixed = count + np.arange(layout.fixed.size)
+    part = np.concatenate([_split(layout.sizes, pieces), fixed]).astype(np.int32)
+    tail, head = part[layout.tail], part[layout.head]
+    plan = pattern(np.array([count]), ())
+    coarse = replace(
+        layout,
+        tail=tail,
+        head=head,
+        place=plan.place(np.zeros(count, dtype=np.int64), tail, head),
+        node=part[layout.node],
+        sizes=pieces,
+        supply=np.bincount(part[: layout.unknowns], layout.supply, count).astype(np.float64),
+        pattern=plan,
+    )
+    return coarse, part
+
+
+def _split(sizes: Ints, pieces: Ints) -> Ints:
+    """Splits every group of unknowns into pieces of about equal size.
+
+    Args:
+        sizes: `[groups]`, unknowns of each.
+        pieces: `[groups]`, of how many pieces; 0 for groups without any.
+
+    Returns:
+        `[unknowns]`, the piece of each, numbered in order.
+    """
+    group = np.repeat(np.arange(sizes.size), sizes)
     at = np.arange(group.size) - (np.cumsum(sizes) - sizes)[group]
-    block: Ints = (np.cumsum(tiles) - tiles)[group] + at * tiles[group] // sizes[group]
-    return block
+    piece: Ints = (np.cumsum(pieces) - pieces)[group] + at * pieces[group] // sizes[group]
+    return piece
 
 
 def _plan(block: Ints, tail: Nodes, head: Nodes) -> Pattern:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from attnflow.barrier import kernels
 from attnflow.barrier.laplacian import Factor, factorise
-from attnflow.barrier.layout import Layout
+from attnflow.barrier.layout import Layout, coarsen
 from attnflow.barrier.program import Program
 
 Floats = NDArray[np.float64]
@@ -41,8 +41,13 @@ CORRECTED, LONGER, FAR, WORTH = 2, 0.3, 4.0, 0.1
 SHARE = 0.8
 #: Part of the full length from which a step needs no such correction.
 NEARLY = 0.9
+#: Parts of a group that have one potential each before its nodes do.
+PARTS = 16
+#: Groups' potentials are good enough at this Newton decrement, times the root of the number of edges; their parts' once
+#: less than this part of the flow is out of balance.
+ROUGH, PARTLY = 0.01, 0.1
 #: No edge starts with less than this part of its capacity, or with less room.
-LEAST = 0.05
+LEAST = 1e-12
 #: `polish` takes over once products are off their goal by no more than the first of these as a factor, and no more
 #: than the second, as part of the flow, is out of balance.
 CENTRED, BALANCED = 4.0, 1e-3
@@ -99,7 +104,10 @@ class Balance:
 
 
 def follow(layout: Layout) -> Path:
-    """Steps towards the answer from the middle of every edge.
+    """Steps towards the answer, first of groups, then of parts of groups, then of nodes.
+
+    The answer with one potential per group takes passes over the edges and next to no elimination, and says how
+    much flow takes which way; from a start that had this wrong most steps would be short. So it is with parts.
 
     Infinite edges first get a capacity, just large enough that a flow exists: then every edge has a middle.
     Near the answer to that, almost a flow and well inside all bounds, they are let go, and their products of
@@ -113,21 +121,28 @@ def follow(layout: Layout) -> Path:
     pull = float(np.abs(layout.fixed).max(initial=0.0))
     unit = 1 / pull if pull > 1 else 1.0
     finite = capacity[~infinite]
-    begin = max(unit, min(1.0, float(finite.mean()))) if pull > 1 and finite.size else 1.0
     size = float(np.median(finite)) if finite.size else 1.0
     held = np.where(infinite, 2 * layout.program.example[layout.edge] + size, capacity)
-    flow = held * _shares(layout, held)
+    groups, group = coarsen(replace(layout, capacity=held), 1)
+    potential = np.concatenate([np.zeros(groups.unknowns), layout.fixed])
+    rough = polish(groups, potential, ROUGH * math.sqrt(held.size))
+    flow = np.clip(rough.flow, LEAST * held, (1 - LEAST) * held)
+    coarse, part = coarsen(layout, PARTS)
+    potential = np.empty(coarse.unknowns + layout.fixed.size)
+    potential[part] = rough.potential[group] * unit
     start = Path(
         unit=unit,
-        potential=np.concatenate([np.zeros(layout.unknowns), layout.fixed * unit]),
+        potential=potential,
         flow=flow,
         slack=held - flow,
-        low=begin / flow,
-        high=begin / (held - flow),
+        low=unit / flow,
+        high=unit / (held - flow),
         carries=infinite,
         steps=0,
     )
-    path = _steps(layout, start, begin, HELD if infinite.any() else 0.0)
+    path = _steps(coarse, start, PARTLY)
+    start = replace(path, potential=path.potential[part], carries=infinite, steps=0)
+    path = _steps(layout, start, HELD if infinite.any() else 0.0)
     if not infinite.any():
         return path
     freed = replace(
@@ -135,29 +150,15 @@ def follow(layout: Layout) -> Path:
         slack=np.where(infinite, np.inf, path.slack),
         high=np.where(infinite, 0.0, path.high),
     )
-    return _steps(layout, freed, unit)
+    return _steps(layout, freed)
 
 
-def _shares(layout: Layout, capacity: Floats) -> Floats | float:
-    """Per edge the part of its capacity to start from: what all edges between its two groups use of theirs."""
-    program = layout.program
-    example = program.example[layout.edge]
-    if not example.any():  # at a finite barrier nothing is known of the flow
-        return 0.5
-    tail, head = program.group[program.tail[layout.edge]], program.group[program.head[layout.edge]]
-    pair = tail * (int(program.group.max()) + 1) + head
-    used = np.bincount(pair, example) / np.bincount(pair, capacity)
-    shares: Floats = np.clip(used[pair], LEAST, 1 - LEAST)
-    return shares
-
-
-def _steps(layout: Layout, start: Path, begin: float, enough: float = 0.0) -> Path:
+def _steps(layout: Layout, start: Path, enough: float = 0.0) -> Path:
     """Takes primal-dual steps with correctors (Mehrotra's, then Gondzio's).
 
     Args:
         layout: unknowns and edges.
         start: where from; edges of infinite slack are the infinite ones.
-        begin: the first product aimed at.
         enough: stop as soon as less than this part of the flow is out of balance.
     """
     tail, head, place = layout.tail, layout.head, layout.place
@@ -175,7 +176,7 @@ def _steps(layout: Layout, start: Path, begin: float, enough: float = 0.0) -> Pa
     lower, upper, change = np.empty(edges), np.empty(edges), np.empty(edges)
     other = np.empty(edges), np.empty(edges), np.empty(edges)
     midway: tuple[Floats, Floats] | None = None
-    goal = np.array([begin, begin])
+    goal = np.array([start.unit, start.unit])
     steps, near = 0, True
 
     def direction(
@@ -239,12 +240,13 @@ def _steps(layout: Layout, start: Path, begin: float, enough: float = 0.0) -> Pa
     return Path(start.unit, potential, flow, slack, low, high, carries, start.steps + steps)
 
 
-def polish(layout: Layout, potential: Floats) -> Balance:
+def polish(layout: Layout, potential: Floats, enough: float = 0.0) -> Balance:
     """Makes potentials exact, up to what float64 can show.
 
     Args:
         layout: unknowns and finite edges.
         potential: `[nodes]`, where to start.
+        enough: stop at this Newton decrement.
     """
     tail, head, place, capacity = layout.tail, layout.head, layout.place, layout.capacity
     unknowns = layout.unknowns
@@ -280,7 +282,7 @@ def polish(layout: Layout, potential: Floats) -> Balance:
         last = gap
         rise = -factor.solve(left)
         decrement = math.sqrt(max(0.0, -float(left @ rise)))
-        if not math.isfinite(decrement):
+        if not math.isfinite(decrement) or decrement < enough:
             break
         if worse >= 3 and decrement < 0.25:
             break

@@ -85,7 +85,7 @@ from attnflow.maxflow.residual import (
     send_on_row,
 )
 
-#: Who has less than 2^-FAR of what is left does not spread it farther than one edge.
+#: Who has no more than 2^-FAR of what is left has little, and does not spread it farther than one edge.
 FAR = 3
 #: Streams have paid little if this many times as much is left.
 LITTLE = 5
@@ -279,15 +279,17 @@ def _find_payable(net, desk):
 
 
 @inner
-def _spread_near(net, desk, node, have):
+def _spread_near(net, desk, node, have, little):
     """Sends what a node has over edges that leave its stream, and along the streams that these enter.
 
-    Late edges go first, for few debts can be paid over them.
+    Late edges go first, for few debts can be paid over them. What is little among much goes over early ones, which
+    lead to the most debts, so that few are looked at.
 
     Args:
         net, desk: the network, one stack of layers, and its scratch.
         node: the node.
         have: how much it has.
+        little: True if that is little.
 
     Returns:
         What it sent, or FULL.
@@ -307,7 +309,8 @@ def _spread_near(net, desk, node, have):
         own = get(nodes, 8 * own + AFTER)
         room = min(room, get(along, own) - get(chains, own))
     total = np.int64(0)
-    for g in range(last, early, -1):
+    for turn in range(last - early):
+        g = early + 1 + turn if little else last - turn
         row = 16 * get(groups, 8 * g + IN)
         first, payable = get(groups, 8 * g + START), PAYABLE * words + get(groups, 8 * g + WORDS)
         room = get(rooms, g - 1) - total
@@ -369,7 +372,7 @@ def _spread_far(net, desk, node, have):
                 q = (w << 6) + lowest(left)
                 left &= left - 1
                 edge, by_query, units = room_of(ways, row, capacity, narrow, scale, bits, pages, pool, q, i)
-                amount = _spread_near(net, desk, get(groups, 8 * g + START) + q, min(room, units))
+                amount = _spread_near(net, desk, get(groups, 8 * g + START) + q, min(room, units), False)
                 if amount == FULL:
                     return FULL
                 if amount > 0:  # the edge after this one was sure of place for both
@@ -396,14 +399,15 @@ def spread(net, desk, count, paid):
             left += min(get(held, get(sources, place)), INFINITE - left)
         if left == 0 or left // LITTLE > paid or _find_payable(net, desk) == 0:
             break
-        least = left >> FAR if far == 1 else np.int64(0)
+        most = left >> FAR
         for place in range(count):
             node = get(sources, place)
             have = get(held, node)
-            if have > least:
-                amount = (
-                    _spread_far(net, desk, node, have) if far == 1 else _spread_near(net, desk, node, have)
-                )
+            if have > 0 and (far == 0 or have > most):
+                if far == 1:
+                    amount = _spread_far(net, desk, node, have)
+                else:
+                    amount = _spread_near(net, desk, node, have, have <= most)
                 if amount == FULL:
                     return FULL
                 total += amount

@@ -42,6 +42,7 @@ class Board:
         large: True if a first phase takes wide edges only.
         begin: last layer of a stack from which base flows start; 0 for none.
         ends: per player, the positions between which a base for it starts.
+        in_runs: True if these are not the same for all: neighbours are then solved together.
         floors: `[positions]`, the least position that flow from each can get to; 0 where that does not matter.
     """
 
@@ -87,6 +88,7 @@ class Board:
                 low = np.minimum.reduceat(least[self.begin, nodes[:, net.AT]], self.member_start[:-1])
                 high = np.maximum.reduceat(most[self.begin, nodes[:, net.AT]], self.member_start[:-1])
                 self.ends = low.tolist(), high.tolist()
+        self.in_runs = any(len(set(ends)) > 1 for ends in self.ends)
         self._edges = 4 * self.graph.nodes + 1024
         self._distances = max(3, desk.DISTANCES * len(network.groups))
         self._free: list[Desk] = []

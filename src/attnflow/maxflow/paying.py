@@ -86,7 +86,7 @@ from attnflow.maxflow.residual import (
 )
 
 #: Who has no more than 2^-FAR of what is left has little, and does not spread it farther than one edge.
-FAR = 3
+FAR = 4
 #: Streams have paid little if this many times as much is left.
 LITTLE = 5
 

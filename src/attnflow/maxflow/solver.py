@@ -123,7 +123,7 @@ class Solver:
             units[chosen], bottleneck[chosen] = found, where
 
         grand = self.grand() if self._stack else 0
-        self._share(work, np.arange(self.players), "single players", progress)
+        self._share(work, np.arange(self.players), "single players", progress, not self.board.in_runs)
         return units, bottleneck
 
     def singles_up_to(self, grand: int, progress: Progress | None = None) -> Ints:
@@ -140,7 +140,7 @@ class Solver:
             self._play_single(grand, chosen, found, limit=grand)
             units[chosen] = found
 
-        self._share(work, np.arange(self.players), "single players", progress)
+        self._share(work, np.arange(self.players), "single players", progress, not self.board.in_runs)
         return units
 
     def without(self, grand: int, singles: Ints, progress: Progress | None = None) -> Ints:
@@ -432,8 +432,12 @@ class Solver:
         items: NDArray[Any],
         stage: str,
         progress: Progress | None,
+        whole: bool = False,
     ) -> None:
-        """Splits items over threads, in chunks small enough to report on."""
+        """Splits items over threads, in chunks small enough to report on; or not, if they may stay whole and can."""
+        if whole and self.threads == 1 and progress is None:
+            work(items)
+            return
         chunks = np.array_split(items, min(len(items), max(4 * self.threads, 16))) if len(items) else []
 
         done = 0

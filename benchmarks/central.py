@@ -57,7 +57,7 @@ def found(
     network._graph  # noqa: B018 - lowered once for every method
     runs = timed(lambda: central_flow(network, target), repeats, 30)
     centre = runs.answer
-    note = f"{centre.steps} Newton steps, gap {centre.gap / centre.value:.0e} of v(N)"
+    note = f"{centre.steps} Newton steps on nodes, gap {centre.gap / centre.value:.0e} of v(N)"
     yield Row(case, "attnflow, one thread", runs.median, "s", most=goal, note=note)
 
 

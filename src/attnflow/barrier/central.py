@@ -45,7 +45,7 @@ class Centre:
         value: their sum.
         gap: no entry of `flows` or `sent` is further from the true one, for the capacities as the solver
             rounded them.
-        steps: Newton steps taken.
+        steps: Newton steps taken on nodes; those that find a start, for groups of them, are not counted.
     """
 
     flows: tuple[Floats, ...] = field(repr=False)

@@ -1,7 +1,8 @@
 """Newton's method for a program, in two parts, and the certificate.
 
-`follow` takes primal-dual steps with corrector from any start to the neighbourhood of the answer; only it
-knows infinite edges as edges, whose products of flow and multiplier it drives towards 0. `polish` then
+`follow` solves roughly for groups of nodes, then for parts of groups, and takes primal-dual steps with corrector
+from there to the neighbourhood of the answer; only it knows infinite edges as edges, whose products of flow and
+multiplier it drives towards 0. `polish` then
 has finite edges only and needs nothing but potentials: for given potentials the flow on every edge has a
 closed form, so the one thing left to get right is conservation. Its function of the potentials is
 self-concordant, so Newton steps that are shortened where they overshoot converge from anywhere, at last
@@ -29,7 +30,7 @@ from attnflow.barrier.program import Program
 
 Floats = NDArray[np.float64]
 
-#: Steps after which a part gives up. `follow` may: `polish` takes over from wherever it stands.
+#: Steps after which either gives up. `follow` may: `polish` takes over from wherever it stands.
 FOLLOWED, POLISHED = 200, 100
 #: Steps stop at this part of the distance to the nearest bound.
 SHY = 0.98
@@ -41,7 +42,8 @@ CORRECTED, LONGER, FAR, WORTH = 2, 0.3, 4.0, 0.1
 SHARE = 0.8
 #: Part of the full length from which a step needs no such correction.
 NEARLY = 0.9
-#: Parts of a group that have one potential each before its nodes do.
+#: Parts of a group that have one potential each before its nodes do; from groups alone, networks with infinite edges are
+#: often not solved.
 PARTS = 16
 #: Groups' potentials are good enough at this Newton decrement, times the root of the number of edges; their parts' once
 #: less than this part of the flow is out of balance.
@@ -71,7 +73,7 @@ class Path:
         low: `[edges]`, multipliers of flow >= 0.
         high: `[edges]`, multipliers of flow <= capacity.
         carries: `[edges]`, for infinite edges whether they seem to carry flow.
-        steps: Newton steps taken.
+        steps: Newton steps taken on nodes; those for groups, and for their parts, are not counted.
     """
 
     unit: float
@@ -109,7 +111,7 @@ def follow(layout: Layout) -> Path:
     The answer with one potential per group takes passes over the edges and next to no elimination, and says how
     much flow takes which way; from a start that had this wrong most steps would be short. So it is with parts.
 
-    Infinite edges first get a capacity, just large enough that a flow exists: then every edge has a middle.
+    Infinite edges first get a capacity, just large enough that a flow exists: then every edge has room on both sides.
     Near the answer to that, almost a flow and well inside all bounds, they are let go, and their products of
     flow and multiplier sent towards 0.
 
@@ -246,7 +248,7 @@ def polish(layout: Layout, potential: Floats, enough: float = 0.0) -> Balance:
     Args:
         layout: unknowns and finite edges.
         potential: `[nodes]`, where to start.
-        enough: stop at this Newton decrement.
+        enough: stop at this Newton decrement; what is returned is the best balance there was.
     """
     tail, head, place, capacity = layout.tail, layout.head, layout.place, layout.capacity
     unknowns = layout.unknowns

@@ -279,17 +279,17 @@ def _find_payable(net, desk):
 
 
 @inner
-def _spread_near(net, desk, node, have, little):
+def _spread_near(net, desk, node, have, up):
     """Sends what a node has over edges that leave its stream, and along the streams that these enter.
 
-    Late edges go first, for few debts can be paid over them. What is little among much goes over early ones, which
-    lead to the most debts, so that few are looked at.
+    Late edges go first, for few debts can be paid over them; or early ones, which lead to the most debts, so that few
+    are looked at.
 
     Args:
         net, desk: the network, one stack of layers, and its scratch.
         node: the node.
         have: how much it has.
-        little: True if that is little.
+        up: True if early edges go first.
 
     Returns:
         What it sent, or FULL.
@@ -310,7 +310,7 @@ def _spread_near(net, desk, node, have, little):
         room = min(room, get(along, own) - get(chains, own))
     total = np.int64(0)
     for turn in range(last - early):
-        g = early + 1 + turn if little else last - turn
+        g = early + 1 + turn if up else last - turn
         row = 16 * get(groups, 8 * g + IN)
         first, payable = get(groups, 8 * g + START), PAYABLE * words + get(groups, 8 * g + WORDS)
         room = get(rooms, g - 1) - total
@@ -389,9 +389,10 @@ def _spread_far(net, desk, node, have):
 def spread(net, desk, count, paid):
     """Spreads what sources have, and then farther what much of the rest lies at; returns what it sent, or FULL.
 
-    Where streams have paid little, `paid`, they are no way to spread over, and nothing is.
+    Where streams have paid little, `paid`, they are no way to spread over, and nothing is. Where they are open, early
+    edges lose nothing, and who has little takes them first.
     """
-    held, sources = get(desk, HELD), get(desk, SOURCES)
+    held, sources, open_ = get(desk, HELD), get(desk, SOURCES), get(get(desk, META), SINK) >= 0
     total = np.int64(0)
     for far in range(2):
         left = np.int64(0)
@@ -407,7 +408,7 @@ def spread(net, desk, count, paid):
                 if far == 1:
                     amount = _spread_far(net, desk, node, have)
                 else:
-                    amount = _spread_near(net, desk, node, have, have <= most)
+                    amount = _spread_near(net, desk, node, have, open_ and have <= most)
                 if amount == FULL:
                     return FULL
                 total += amount

@@ -42,8 +42,7 @@ CORRECTED, LONGER, FAR, WORTH = 2, 0.3, 4.0, 0.1
 SHARE = 0.8
 #: Part of the full length from which a step needs no such correction.
 NEARLY = 0.9
-#: Parts of a group that have one potential each before its nodes do; from groups alone, networks with infinite edges are
-#: often not solved.
+#: Parts of a group that have one potential each before its nodes do.
 PARTS = 16
 #: Groups' potentials are good enough at this Newton decrement, times the root of the number of edges; their parts' once
 #: less than this part of the flow is out of balance.

@@ -5,11 +5,11 @@ Both for the solver alone, on a network that is there already, and for `explain`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attnflow
-from attnflow import FlowNetwork, attribute
+from attnflow import Attribution, FlowNetwork, attribute
 from benchmarks import attention, models
 from benchmarks.flow import minilm
 from benchmarks.measure import ratio, turns
@@ -43,13 +43,18 @@ def explained(n: int, repeats: int) -> Iterator[Row]:
 
     ask("all")
     together, apart = turns([lambda: ask("all"), lambda: [ask(t) for t in range(n)]], repeats)
-    for number, result in enumerate(apart.answer):
-        if not (together.answer.scores[number] == result.scores[0]).all():
-            raise RuntimeError(f"Target {number} differs between one call for all and its own call.")
     case = f"MiniLM, n={n}, explain"
+    compare(case, together.answer, apart.answer)
     yield Row(case, f"{n} targets, a call for each", apart.median, "s")
     yield Row(case, "all in one call", together.median, "s")
     yield Row(case, "all in one call / a call for each", ratio(together, apart), "x")
+
+
+def compare(case: str, together: Attribution, apart: Sequence[Attribution]) -> None:
+    """Refuses scores that differ between one run for all targets and a run for each."""
+    for number, result in enumerate(apart):
+        if not (together.scores[number] == result.scores[0]).all():
+            raise RuntimeError(f"{case}: target {number} differs between one run for all and its own run.")
 
 
 def at_once(case: str, network: FlowNetwork, repeats: int) -> Iterator[Row]:
@@ -64,12 +69,8 @@ def at_once(case: str, network: FlowNetwork, repeats: int) -> Iterator[Row]:
     together(1)
     together(2)
     one, two, single = turns([lambda: together(1), lambda: together(2), apart], repeats, wall=True)
-    for number, result in enumerate(single.answer):
-        for other in (one.answer, two.answer):
-            if not (other.scores[number] == result.scores[0]).all():
-                raise RuntimeError(
-                    f"{case}: target {number} differs between one run for all and its own run."
-                )
+    for answer in (one.answer, two.answer):
+        compare(case, answer, single.answer)
     yield Row(case, f"{network.size} targets, each on its own", single.median, "s")
     yield Row(case, "all at once, one thread", one.median, "s")
     yield Row(case, "all at once / each on its own", ratio(one, single), "x", most=0.25)

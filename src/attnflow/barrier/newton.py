@@ -142,7 +142,7 @@ def follow(layout: Layout) -> Path:
         steps=0,
     )
     path = _steps(coarse, start, PARTLY)
-    start = replace(path, potential=path.potential[part], carries=infinite, steps=0)
+    start = replace(path, potential=path.potential[part], steps=0)
     path = _steps(layout, start, HELD if infinite.any() else 0.0)
     if not infinite.any():
         return path

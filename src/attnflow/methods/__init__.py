@@ -156,11 +156,12 @@ def attribute(
         raise OptionError("No targets: name at least one position of the last group.")
 
     board = Board(network, groups)
+    everyone = Board(network, [*groups, *((index,) for index in out)]) if out else None
 
     def row(target: Target, threads: int, progress: Progress | None) -> _Row:
         solver = Solver(network, target.positions, weights=target.weights, threads=threads, board=board)
         problem = Problem(network, solver, groups, target, samples, stderr, mu, seed, progress, bounds)
-        return _row(chosen, problem, out, bounds, threads)
+        return _row(chosen, problem, everyone, bounds, threads)
 
     rows = _rows(row, chosen_targets, thread_count(threads), progress)
     scale = np.ones((len(rows), len(groups)))
@@ -252,7 +253,7 @@ def _rows(
     return rows + run_all(lambda target: row(target, 1, None), targets[1:], threads, finished)
 
 
-def _row(method: Method, problem: Problem, out: Sequence[int], bounds: bool, threads: int | None) -> _Row:
+def _row(method: Method, problem: Problem, everyone: Board | None, bounds: bool, threads: int | None) -> _Row:
     solver = problem.solver
     graph = solver.graph
     grand = problem.grand
@@ -268,15 +269,12 @@ def _row(method: Method, problem: Problem, out: Sequence[int], bounds: bool, thr
             bottleneck = where
             lower = graph.value(grand - solver.without(grand, single, problem.progress))
     cost = 0.0
-    if out:
-        everyone = Solver(
-            problem.network,
-            problem.target.positions,
-            weights=problem.target.weights,
-            groups=[*problem.groups, *((index,) for index in out)],
-            threads=threads,
-        ).grand()
-        cost = float(graph.value(everyone - grand))
+    if everyone is not None:
+        target = problem.target
+        whole = Solver(
+            problem.network, target.positions, weights=target.weights, threads=threads, board=everyone
+        )
+        cost = float(graph.value(whole.grand() - grand))
     return _Row(outcome, float(graph.value(grand)), lower, upper, bottleneck, cost, saturated)
 
 

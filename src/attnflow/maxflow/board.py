@@ -12,7 +12,7 @@ from attnflow.errors import NetworkError
 from attnflow.maxflow import desk, net
 from attnflow.maxflow.desk import Desk
 from attnflow.maxflow.graph import Graph
-from attnflow.maxflow.phases import augment
+from attnflow.maxflow.loops import ready
 
 if TYPE_CHECKING:
     from attnflow.network import FlowNetwork
@@ -47,7 +47,7 @@ class Board:
     """
 
     def __init__(self, network: FlowNetwork, groups: Sequence[Sequence[int]] | None = None) -> None:
-        """Finds the players.
+        """Finds the players, and gets the compiled loops ready.
 
         Args:
             network: the flow network.
@@ -56,6 +56,7 @@ class Board:
         Raises:
             NetworkError: groups that do not fit the network.
         """
+        ready()
         self.network = network
         self.graph: Graph = network._graph
         if groups is None:
@@ -98,7 +99,7 @@ class Board:
         try:
             return self._free.pop()
         except IndexError:
-            return desk.make(self.graph.net, self._edges, self._distances, augment.address)
+            return desk.make(self.graph.net, self._edges, self._distances)
 
     def give(self, room: Desk) -> None:
         """Takes scratch back."""
@@ -113,7 +114,7 @@ class Board:
         else:
             longest = min(4 * int(meta[desk.MOST_LEVELS]), self.graph.nodes + 3)
             self._distances = max(self._distances, longest)
-        return desk.make(self.graph.net, self._edges, self._distances, augment.address)
+        return desk.make(self.graph.net, self._edges, self._distances)
 
 
 def _members(groups: Sequence[Sequence[int]], players: int) -> Ints:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from attnflow.maxflow import games
 from attnflow.maxflow.graph import INFINITE
+from attnflow.maxflow.loops import ready
 from attnflow.maxflow.solver import Solver
 
 STAGE = "compiling the solver, once"
@@ -43,13 +45,18 @@ def compile_kernels(
     from attnflow.network import FlowNetwork
 
     announce = None if is_cached() else progress
-    solver = Solver(FlowNetwork.encoder(np.ones((1, 2, 2))), 0)
+
+    @cache
+    def tiny() -> Solver:
+        return Solver(FlowNetwork.encoder(np.ones((1, 2, 2))), 0)
+
     steps: list[Callable[[], object]] = [
-        solver.grand,
-        solver.singles,
-        solver.outgoing,
-        lambda: solver.flow({0: INFINITE}),
-        lambda: solver.without(solver.grand(), np.zeros(2, dtype=np.int64)),
+        ready,
+        lambda: tiny().grand(),
+        lambda: tiny().singles(),
+        lambda: tiny().outgoing(),
+        lambda: tiny().flow({0: INFINITE}),
+        lambda: tiny().without(tiny().grand(), np.zeros(2, dtype=np.int64)),
     ]
     if barrier:
         from attnflow.barrier.central import centre

@@ -48,7 +48,7 @@ PAGES, BASE_PAGES, LOGGED, BASE_LOGGED, HINT, OPEN, SINK, DEEPEST, WIDE, LOW_END
 MOST_PAGES, MOST_LOGGED, MOST_LEVELS = range(13, 16)
 # Entries of `Desk.table`.
 HELD, DEBTS, CHAINS, ARCS, BASE_DEBTS, BASE_CHAINS, MARKS, SPANS, LEVELS, SOURCES, STACK = range(11)
-BITS_NOW, PAGED, POOL, BASE_BITS, LOG, META, AUGMENT = range(11, 18)
+BITS_NOW, PAGED, POOL, BASE_BITS, LOG, META = range(11, 17)
 
 #: What must be free before the flow of an edge is changed, which takes one page and three entries at most; what is sent
 #: over two edges is asked for once.
@@ -63,7 +63,7 @@ class Desk(NamedTuple):
     """Scratch tables of one thread.
 
     Attributes:
-        table: `[18]`, addresses of the following and of the loop `augment`; loops are given this.
+        table: `[17]`, addresses of the following.
         held: `[nodes]`, what a node has and has not sent on.
         debts: `[nodes]`, what it is owed.
         chains: `[nodes]`, flow of the stream edge into it.
@@ -103,9 +103,14 @@ class Desk(NamedTuple):
     log: Ints
     meta: Ints
 
+    @property
+    def place(self) -> int:
+        """Where `table` lies: loops are given this."""
+        return address(self.table)
 
-def make(net: Net, edges: int, distances: int, augment: int) -> Desk:
-    """Allocates scratch tables, without a flow, for so many edges with flow; `augment` is that loop's address."""
+
+def make(net: Net, edges: int, distances: int) -> Desk:
+    """Allocates scratch tables, without a flow, for so many edges with flow."""
     nodes, words = len(net.along), len(net.words)
     meta = np.zeros(16, dtype=np.int64)
     meta[[PAGES, BASE_PAGES]] = 1
@@ -129,7 +134,7 @@ def make(net: Net, edges: int, distances: int, augment: int) -> Desk:
         "log": np.zeros(2 * (3 * edges + 16), dtype=np.int64),
         "meta": meta,
     }
-    table = np.array([*(address(array) for array in arrays.values()), augment], dtype=np.int64)
+    table = np.array([address(array) for array in arrays.values()], dtype=np.int64)
     return Desk(table=table, **arrays)
 
 

@@ -23,7 +23,6 @@ import numpy as np
 
 from attnflow.maxflow.desk import (
     ALIVE,
-    AUGMENT,
     BASE_DEBTS,
     DEBTS,
     FULL,
@@ -44,7 +43,6 @@ from attnflow.maxflow.desk import (
 )
 from attnflow.maxflow.loops import (
     bit_of,
-    call,
     entry,
     get,
     get_double,
@@ -74,6 +72,7 @@ from attnflow.maxflow.net import (
 )
 from attnflow.maxflow.paying import pay, spread, supply
 from attnflow.maxflow.phases import (
+    augment,
     cut_of,
 )
 
@@ -134,7 +133,7 @@ def owe(net, desk, begin, low, high, grand, targets, demands):
                 put(sources, count, start + k)
                 count += 1
             phases = get(meta, WIDE) if turn == 0 else np.int64(0)
-            found = call(get(desk, AUGMENT), net, desk, count, grand - laid, phases)
+            found = augment(net, desk, count, grand - laid, phases)
             if found < 0:
                 return found
             laid += found
@@ -218,7 +217,7 @@ def play_single(
                 return place
             total += sent_on
         put(meta, HINT, get(nodes, 8 * get(own, 0) + AT))
-        more = call(get(desk, AUGMENT), net, desk, count, limit - total, np.int64(0))
+        more = augment(net, desk, count, limit - total, np.int64(0))
         if more < 0:
             return place if more == FULL else more
         total += more
@@ -279,7 +278,7 @@ def play(net, desk, member_start, members, supplies, themselves, rounds, steps, 
                 else:
                     count, _ = supply(net, desk, own, count)
                 put(meta, HINT, get(nodes, 8 * get(own, 0) + AT))
-            more = call(get(desk, AUGMENT), net, desk, count, limit - total, np.int64(0))
+            more = augment(net, desk, count, limit - total, np.int64(0))
             if more < 0:
                 return number if more == FULL else more
             for i in range(count):

@@ -213,7 +213,7 @@ def lower(network: FlowNetwork) -> Graph:
         np.zeros(bits, dtype=np.int64),
         np.concatenate([first + 64 * np.arange(_words(size)) for first, size in zip(start, sizes)]),
     )
-    mark(net.table)
+    mark(net.place)
     own_nodes = None
     if network.own is not None:
         inputs = start[network.input_group(network.groups[-1].stack)]

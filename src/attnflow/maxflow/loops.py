@@ -9,21 +9,23 @@ and to ask at each index whether it counts from the end.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding as llvm
 import numpy as np
-from llvmlite import ir
 from numba import njit, types
 from numba.core.ccallback import CFunc
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-#: How every loop is compiled: it counts no references to arrays and does not ask where an index lies.
-_OPTIONS = {"boundscheck": False, "error_model": "numpy", "_nrt": False}
+#: How every loop is compiled: it counts no references to arrays, does not ask where an index lies, and has no
+#: expressions of arrays to look for.
+_OPTIONS = {"boundscheck": False, "error_model": "numpy", "_nrt": False, "no_rewrites": True}
 
 
 @cache
@@ -61,26 +63,34 @@ inner = _compiled(no_cpython_wrapper=True)
 inlined = _compiled(no_cpython_wrapper=True, forceinline=True)
 
 
-class Pointed:
-    """A loop that other loops `call` at its address: they are compiled without it.
+#: Loops apart by their symbols, compiled or not; and the lock that lets one thread at a time see to them.
+_apart: dict[str, CFunc] = {}
+_ready: set[str] = set()
+_lock = threading.Lock()
+
+
+def apart(function: Any) -> Any:
+    """A loop that others call by its symbol, and are compiled without; `ready` has to be called before any of them is.
 
     It takes int64 alone, addresses of tables among them, and returns one.
     """
+    symbol = f"{function.__module__}.{function.__qualname__}"
+    arguments = (types.int64,) * function.__code__.co_argcount
+    loop: Any = CFunc(function, (arguments, types.int64), locals={}, options=_OPTIONS)
+    loop.enable_caching()
+    _stamp(loop._cache, function)
+    _apart[symbol] = loop
+    return types.ExternalFunction(symbol, types.int64(*arguments))
 
-    def __init__(self, function: Any) -> None:
-        self._function = function
 
-    @cached_property
-    def address(self) -> int:
-        """Where its machine code lies in this process; it is compiled, or read from the cache, when first asked for."""
-        count = self._function.__code__.co_argcount
-        loop: Any = CFunc(self._function, ((types.int64,) * count, types.int64), locals={}, options=_OPTIONS)
-        loop.enable_caching()
-        _stamp(loop._cache, self._function)
-        loop.compile()
-        self._loop = loop  # keeps the code
-        address: int = loop.address
-        return address
+def ready() -> None:
+    """Compiles the loops apart or reads them from the cache, once in a process, and makes their symbols known."""
+    with _lock:
+        for symbol, loop in _apart.items():  # who is called comes before who calls
+            if symbol not in _ready:
+                loop.compile()
+                llvm.add_symbol(symbol, loop.address)
+                _ready.add(symbol)
 
 
 def _table(table: Any, kind: Any) -> Any:
@@ -90,24 +100,6 @@ def _table(table: Any, kind: Any) -> Any:
     if table.ndim != 1 or table.layout != "C" or table.dtype != kind:
         raise TypingError(f"found {table}, expected its address or a contiguous array of {kind}")
     return table
-
-
-@intrinsic
-def call(typingctx: Any, loop: Any, net: Any, desk: Any, one: Any, two: Any, three: Any) -> Any:
-    """Calls a `Pointed` loop at its address with two tables, whose addresses it gets, and three numbers."""
-    tables = [_table(table, types.int64) for table in (net, desk)]
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        word = context.get_value_type(types.int64)
-        values = list(args[1:])
-        for n, table in enumerate(tables):
-            if isinstance(table, types.Array):
-                start = context.make_array(table)(context, builder, values[n]).data
-                values[n] = builder.ptrtoint(start, word)
-        function = ir.FunctionType(word, [word] * len(values))
-        return builder.call(builder.inttoptr(args[0], function.as_pointer()), values)
-
-    return types.int64(types.int64, *tables, types.int64, types.int64, types.int64), generate
 
 
 def _entry(kind: Any) -> tuple[Any, Any]:

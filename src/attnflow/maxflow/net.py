@@ -54,7 +54,7 @@ class Net(NamedTuple):
     """What the kernels see of a network.
 
     Attributes:
-        table: `[12]`, addresses of the following; loops are given this. See `Net.of`.
+        table: `[12]`, addresses of the following. See `Net.of`.
         capacity: float64 `[block edges]`, per block `[queries, keys]`, flat; empty if `narrow` is not.
         narrow: float32 capacities in their place, so that they need not be copied; one compiled loop reads either.
         scale: `[1]`; capacities times this are integer units.
@@ -90,6 +90,11 @@ class Net(NamedTuple):
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy has arrays of its own, and their addresses."""
         return Net.of, tuple(self[1:])
+
+    @property
+    def place(self) -> int:
+        """Where `table` lies: loops are given this."""
+        return address(self.table)
 
     @property
     def given(self) -> NDArray[Any]:
@@ -200,7 +205,7 @@ def mark(net):
 def towards(net: Net, targets: Ints, infinite: bool) -> Ints:
     """Returns the set of nodes, as words of bits, from which edges, or infinite edges, lead to one of `targets`."""
     unseen = np.full(len(net.words), -1)
-    _towards(net.table, targets, infinite, unseen, np.empty(len(net.along), dtype=np.int64))
+    _towards(net.place, targets, infinite, unseen, np.empty(len(net.along), dtype=np.int64))
     return ~unseen
 
 
@@ -242,7 +247,7 @@ def _towards(net, targets, infinite, unseen, queue):
 def leaving(net: Net) -> Ints:
     """Returns what leaves each node over edges of blocks in units, INFINITE if any of them is infinite."""
     total = np.zeros(len(net.along), dtype=np.int64)
-    _leaving(net.table, total)
+    _leaving(net.place, total)
     return total
 
 

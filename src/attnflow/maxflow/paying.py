@@ -39,6 +39,7 @@ from attnflow.maxflow.graph import (
     INFINITE,
 )
 from attnflow.maxflow.loops import (
+    apart,
     bit_of,
     get,
     get_double,
@@ -109,7 +110,7 @@ def _carry(nodes, chains, start, end, amount):
         end = get(nodes, 8 * end + BEFORE)
 
 
-@inner
+@apart
 def _along(net, desk, start, most):
     """Sends up to so much from a node along its stream to what is owed there, nearest first; returns what it sent."""
     nodes, along, words = get(net, NODES), get(net, ALONG), get(net, WORD_COUNT)
@@ -278,7 +279,7 @@ def _find_payable(net, desk):
     return some
 
 
-@inner
+@apart
 def _spread_near(net, desk, node, have, up):
     """Sends what a node has over edges that leave its stream, and along the streams that these enter.
 
@@ -289,7 +290,7 @@ def _spread_near(net, desk, node, have, up):
         net, desk: the network, one stack of layers, and its scratch.
         node: the node.
         have: how much it has.
-        up: True if early edges go first.
+        up: not 0 if early edges go first.
 
     Returns:
         What it sent, or FULL.
@@ -310,7 +311,7 @@ def _spread_near(net, desk, node, have, up):
         room = min(room, get(along, own) - get(chains, own))
     total = np.int64(0)
     for turn in range(last - early):
-        g = early + 1 + turn if up else last - turn
+        g = early + 1 + turn if up != 0 else last - turn
         row = 16 * get(groups, 8 * g + IN)
         first, payable = get(groups, 8 * g + START), PAYABLE * words + get(groups, 8 * g + WORDS)
         room = get(rooms, g - 1) - total
@@ -372,7 +373,7 @@ def _spread_far(net, desk, node, have):
                 q = (w << 6) + lowest(left)
                 left &= left - 1
                 edge, by_query, units = room_of(ways, row, capacity, narrow, scale, bits, pages, pool, q, i)
-                amount = _spread_near(net, desk, get(groups, 8 * g + START) + q, min(room, units), False)
+                amount = _spread_near(net, desk, get(groups, 8 * g + START) + q, min(room, units), 0)
                 if amount == FULL:
                     return FULL
                 if amount > 0:  # the edge after this one was sure of place for both
@@ -385,7 +386,7 @@ def _spread_far(net, desk, node, have):
     return total
 
 
-@inner
+@apart
 def spread(net, desk, count, paid):
     """Spreads what sources have, and then farther what much of the rest lies at; returns what it sent, or FULL.
 

@@ -47,7 +47,7 @@ from attnflow.maxflow.desk import (
     WIDE,
 )
 from attnflow.maxflow.graph import INFINITE
-from attnflow.maxflow.loops import Pointed, bit_of, get, get_double, inlined, inner, lowest, put
+from attnflow.maxflow.loops import apart, bit_of, get, get_double, inlined, inner, lowest, put
 from attnflow.maxflow.net import (
     AFTER,
     ALONG,
@@ -157,7 +157,7 @@ def _reach_node(nodes, marks, levels, node, unseen, there):
         put(levels, there + word, get(levels, there + word) | new)
 
 
-@inner
+@apart
 def _search(net, desk, count):
     """Finds the nearest level with a node that is owed something.
 
@@ -260,7 +260,7 @@ def _search(net, desk, count):
                     break
 
 
-@inner
+@apart
 def _pull(net, desk, top, limit, fine):
     """Lets the nodes of a level that are owed something ask for it.
 
@@ -508,7 +508,7 @@ def _pull(net, desk, top, limit, fine):
     return total
 
 
-@Pointed
+@apart
 def augment(net, desk, count, limit, most):
     """Sends what is left over phases, until none of it gets anywhere; returns what it sent, FULL or BROKEN.
 

@@ -262,7 +262,7 @@ class Solver:
         gains = np.zeros(len(joining), dtype=np.int64)
 
         def read(room: Desk) -> None:
-            residual.sending(self._net.table, room.table, self.board.members, found)
+            residual.sending(self._net.place, room.place, self.board.members, found)
 
         self._play(np.array([0, len(joining)]), steps, chosen, gains, limit=grand, read=read)
         return np.unique(np.repeat(np.arange(self.players), np.diff(self.board.member_start))[found != 0])
@@ -286,8 +286,8 @@ class Solver:
             # the first layer's streams are not all open: they are passed over only where players' edges are not walked
             room.meta[desk.OPEN] = self._stack and self.network.own is not None and not themselves
             first = games.play(
-                self._net.table,
-                room.table,
+                self._net.place,
+                room.place,
                 self.board.member_start,
                 self.board.members,
                 np.full(self.players, INFINITE) if supplies is None else supplies,
@@ -325,8 +325,8 @@ class Solver:
                 room = self._larger(room, True)
                 continue
             first = games.play_single(
-                self._net.table,
-                room.table,
+                self._net.place,
+                room.place,
                 self.targets,
                 self.demands,
                 self.board.floors,
@@ -365,7 +365,7 @@ class Solver:
             deepest, wide = self.board.begin or len(self.network.edges), self.board.large
         desk.set_up(room, useful.ravel(), game=game, sink=sink, deepest=deepest, wide=wide)
         if not alone:
-            games.owe(self._net.table, room.table, 0, 0, 0, 0, self.targets, self.demands)
+            games.owe(self._net.place, room.place, 0, 0, 0, 0, self.targets, self.demands)
         return room
 
     def _laid(self, room: Desk, grand: int, player: int) -> bool:
@@ -373,7 +373,7 @@ class Solver:
         begin, (low, high) = self.board.begin, (ends[player] for ends in self.board.ends)
         if room.meta[desk.LOW_END] == low and room.meta[desk.HIGH_END] == high:
             return True
-        found = games.owe(self._net.table, room.table, begin, low, high, grand, self.targets, self.demands)
+        found = games.owe(self._net.place, room.place, begin, low, high, grand, self.targets, self.demands)
         _check_answer(found)
         return bool(found != desk.FULL)
 
@@ -390,7 +390,7 @@ class Solver:
     def _flow_in(self, room: Desk) -> Ints:
         """Flow on every edge."""
         flow = np.zeros(self.graph.size, dtype=np.int64)
-        residual.flows(self._net.table, room.table, flow)
+        residual.flows(self._net.place, room.place, flow)
         nodes = np.flatnonzero(self.graph.streams >= 0)
         flow[self.graph.streams[nodes]] = room.chains[nodes]
         return flow

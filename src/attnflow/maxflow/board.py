@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from attnflow.errors import NetworkError
 from attnflow.maxflow import desk, net
 from attnflow.maxflow.desk import Desk
-from attnflow.maxflow.graph import Graph
+from attnflow.maxflow.graph import INFINITE, Graph
 from attnflow.maxflow.loops import ready
+from attnflow.maxflow.net import Net
 
 if TYPE_CHECKING:
     from attnflow.network import FlowNetwork
@@ -93,6 +94,26 @@ class Board:
         self._edges = 4 * self.graph.nodes + 1024
         self._distances = max(3, desk.DISTANCES * len(network.groups))
         self._free: list[Desk] = []
+        self._outgoing: Ints | None = None
+
+    def outgoing(self, seen: Net) -> Ints:
+        """Capacity that leaves each player's nodes in units, INFINITE if any of it is.
+
+        Args:
+            seen: what loops see of the network; a target's own where streams are open.
+        """
+        shared = seen is self.graph.net
+        if shared and self._outgoing is not None:
+            return self._outgoing
+        after = seen.nodes.reshape(-1, 8)[self.members, net.AFTER]
+        streams = np.where(after < 0, 0, seen.along[after])
+        leaving: Ints = np.minimum(self.graph.leaving[self.members], INFINITE - streams) + streams
+        if leaving.size > self.players:
+            groups = np.split(leaving, self.member_start[1:-1])
+            leaving = np.array([min(INFINITE, sum(group.tolist())) for group in groups], dtype=np.int64)
+        if shared:
+            self._outgoing = leaving
+        return leaving
 
     def take(self) -> Desk:
         """Scratch that no other thread uses: what was given back last, else new."""

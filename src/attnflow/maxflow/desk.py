@@ -63,7 +63,8 @@ class Desk(NamedTuple):
     """Scratch tables of one thread.
 
     Attributes:
-        table: `[17]`, addresses of the following.
+        table: `[17]`, addresses of the arrays below.
+        place: address of the table: loops are given this.
         held: `[nodes]`, what a node has and has not sent on.
         debts: `[nodes]`, what it is owed.
         chains: `[nodes]`, flow of the stream edge into it.
@@ -85,6 +86,7 @@ class Desk(NamedTuple):
     """
 
     table: Ints
+    place: int
     held: Ints
     debts: Ints
     chains: Ints
@@ -102,11 +104,6 @@ class Desk(NamedTuple):
     base_bits: Ints
     log: Ints
     meta: Ints
-
-    @property
-    def place(self) -> int:
-        """Where `table` lies: loops are given this."""
-        return address(self.table)
 
 
 def make(net: Net, edges: int, distances: int) -> Desk:
@@ -135,7 +132,7 @@ def make(net: Net, edges: int, distances: int) -> Desk:
         "meta": meta,
     }
     table = np.array([address(array) for array in arrays.values()], dtype=np.int64)
-    return Desk(table=table, **arrays)
+    return Desk(table=table, place=address(table), **arrays)
 
 
 def set_up(desk: Desk, useful: Ints, *, game: int, sink: int, deepest: int, wide: bool) -> None:

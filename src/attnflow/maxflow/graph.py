@@ -115,13 +115,7 @@ class Graph:
         along = self.net.along.copy()
         chosen = list(positions)
         along[self.own_nodes[chosen]] = to_units(self.own[chosen], self.exponent)
-        return self.net.of(
-            *(
-                along if name == "along" else array
-                for name, array in self.net._asdict().items()
-                if name != "table"
-            )
-        )
+        return self.net.of(*self.net._replace(along=along)[2:])
 
     def units_for(self, positions: tuple[int, ...]) -> Ints:
         """Capacity of every edge in units, INFINITE for infinite ones, for these target positions."""

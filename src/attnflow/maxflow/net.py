@@ -54,7 +54,8 @@ class Net(NamedTuple):
     """What the kernels see of a network.
 
     Attributes:
-        table: `[12]`, addresses of the following. See `Net.of`.
+        table: `[12]`, addresses of the arrays below; see `Net.of`.
+        place: address of the table: loops are given this.
         capacity: float64 `[block edges]`, per block `[queries, keys]`, flat; empty if `narrow` is not.
         narrow: float32 capacities in their place, so that they need not be copied; one compiled loop reads either.
         scale: `[1]`; capacities times this are integer units.
@@ -67,6 +68,7 @@ class Net(NamedTuple):
     """
 
     table: Ints
+    place: int
     capacity: NDArray[np.float64]
     narrow: NDArray[np.float32]
     scale: NDArray[np.float64]
@@ -79,8 +81,9 @@ class Net(NamedTuple):
 
     @classmethod
     def of(cls, *arrays: NDArray[Any]) -> Net:
-        """A net of all arrays but the first attribute, in their order."""
-        found = cls(np.zeros(12, dtype=np.int64), *arrays)
+        """A net of all arrays from `capacity` on, in their order."""
+        table = np.zeros(12, dtype=np.int64)
+        found = cls(table, address(table), *arrays)
         counts = (len(found.groups) // 8, len(found.along), len(found.words))
         found.table[:] = [*(address(array) for array in arrays), *counts]
         if not len(found.narrow):
@@ -89,12 +92,7 @@ class Net(NamedTuple):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy has arrays of its own, and their addresses."""
-        return Net.of, tuple(self[1:])
-
-    @property
-    def place(self) -> int:
-        """Where `table` lies: loops are given this."""
-        return address(self.table)
+        return Net.of, tuple(self[2:])
 
     @property
     def given(self) -> NDArray[Any]:

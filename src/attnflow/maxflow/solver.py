@@ -94,14 +94,11 @@ class Solver:
 
     def grand(self) -> int:
         """Returns v(N) in units."""
-        return self.value(range(self.players))
+        return self._value(np.arange(self.players))
 
     def value(self, coalition: Sequence[int], limit: int = INFINITE) -> int:
         """Returns v(S) in units, or `limit` if it is at least that."""
-        chosen = np.unique(np.asarray(coalition, dtype=np.int64))
-        gains = np.zeros(1, dtype=np.int64)
-        self._play(ONE, np.array([0, chosen.size]), chosen, gains, limit=limit)
-        return int(gains[0])
+        return self._value(np.unique(np.asarray(coalition, dtype=np.int64)), limit)
 
     def singles(self, progress: Progress | None = None) -> tuple[Ints, Ints]:
         """Returns v({j}) in units and the bottleneck layer of every player, each checked against its cut.
@@ -243,16 +240,14 @@ class Solver:
 
     def outgoing(self) -> Ints:
         """Returns, in units, the capacity that leaves each player's nodes; INFINITE if any of it is."""
-        members = self.board.members
-        after = self._net.nodes.reshape(-1, 8)[members, net.AFTER]
-        streams = np.where(after < 0, 0, self._net.along[after])
-        leaving: Ints = np.minimum(self.graph.leaving[members], INFINITE - streams) + streams
-        if leaving.size == self.players:
-            return leaving
-        groups = np.split(leaving, self.board.member_start[1:-1])
-        return np.array([min(INFINITE, sum(group.tolist())) for group in groups], dtype=np.int64)
+        return self.board.outgoing(self._net)
 
     # -- inside ----------------------------------------------------------------------------------------
+
+    def _value(self, chosen: Ints, limit: int = INFINITE) -> int:
+        gains = np.zeros(1, dtype=np.int64)
+        self._play(ONE, np.array([0, chosen.size]), chosen, gains, limit=limit)
+        return int(gains[0])
 
     def _needed(self, grand: int, joining: Sequence[Ints]) -> Ints:
         """Players that send something in one maximum flow, when players join in these steps."""

@@ -289,8 +289,9 @@ def _saturated(problem: Problem, single: NDArray[np.int64]) -> float:
     """Part of the players that reach the target whose v({j}) is all that can leave their nodes, or all of v(N)."""
     limit = np.minimum(problem.solver.outgoing(), problem.grand)
     reaching = single > 0
+    count = np.count_nonzero(reaching)
     # two are no ranking that could be the same elsewhere
-    return float((single[reaching] >= limit[reaching]).mean()) if reaching.sum() > 2 else 0.0
+    return np.count_nonzero(reaching & (single >= limit)) / count if count > 2 else 0.0
 
 
 def _noisy(outcome: Outcome) -> bool:
@@ -359,9 +360,10 @@ def _groups(
             )
         if any(not group for group in groups):
             raise OptionError("An empty player group has nothing to supply: leave it out.")
-    gone = set(out)
-    kept = [tuple(index for index in group if index not in gone) for group in groups]
-    return [group for group in kept if group], out
+    if out:
+        gone = set(out)
+        groups = [tuple(index for index in group if index not in gone) for group in groups]
+    return [group for group in groups if group], out
 
 
 def _labelled(

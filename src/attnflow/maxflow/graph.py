@@ -153,7 +153,7 @@ def lower(network: FlowNetwork) -> Graph:
     Raises:
         NetworkError: two links enter or leave a node.
     """
-    from attnflow.maxflow.net import AFTER, AT, BEFORE, FURTHEST, GROUP, NEAREST, WORD, Net, mark
+    from attnflow.maxflow.net import AFTER, AT, BEFORE, FURTHEST, GROUP, NEAREST, WORD, Net
     from attnflow.network import Block
 
     exponent, smallest = _exponent(network)
@@ -175,15 +175,18 @@ def lower(network: FlowNetwork) -> Graph:
     nodes[:, NEAREST] = start[-1]
     nodes[:, WORD] = np.repeat(word[:-1], sizes) + nodes[:, AT] // 64
     along, streams, streamed = _streams(network, base, start, nodes, exponent)
-    bits, ends = 0, []
+    bits, count, ends = [np.zeros(0, dtype=np.int64)], 0, []
     for b, edges in enumerate(network.edges):
         if isinstance(edges, Block):
             queries, keys = edges.capacity.shape
-            wide, high = _words(keys), _words(queries)
-            rows = (bits, bits + 2 * wide * queries, wide, high, base[b], keys, edges.layer, b in streamed)
+            leaving = nodes[start[edges.source] : start[edges.source] + keys]
+            by_query, by_key = _pairs_of_words(edges.capacity > 0, b in streamed, leaving)
+            words = count, count + by_query.size, _words(keys), _words(queries)
+            block = base[b], keys, edges.layer, b in streamed
             for out, here, there in ((0, edges.source, edges.target), (1, edges.target, edges.source)):
-                ends.append((here, out, (there, start[there], sizes[there], word[there], *rows)))
-            bits += 2 * (wide * queries + high * keys)
+                ends.append((here, out, (there, start[there], sizes[there], word[there], *words, *block)))
+            bits += [by_query, by_key]
+            count += by_query.size + by_key.size
     ends.sort(key=lambda end: end[:2])
     ways = np.zeros((len(ends), 16), dtype=np.int64)
     ways[:, :12] = np.array([end[2] for end in ends], dtype=np.int64).reshape(len(ends), 12)
@@ -204,10 +207,9 @@ def lower(network: FlowNetwork) -> Graph:
         nodes.ravel(),
         ways.ravel(),
         along,
-        np.zeros(bits, dtype=np.int64),
+        np.concatenate(bits),
         np.concatenate([first + 64 * np.arange(_words(size)) for first, size in zip(start, sizes)]),
     )
-    mark(net.place)
     own_nodes = None
     if network.own is not None:
         inputs = start[network.input_group(network.groups[-1].stack)]
@@ -232,6 +234,35 @@ def _inputs(network: FlowNetwork, start: Ints) -> Ints:
     ends = [player.nodes[0] for player in network.players]
     first = {stack: int(start[network.input_group(stack)]) for stack in {stack for stack, _ in ends}}
     return np.array([first[stack] + position for stack, position in ends], dtype=np.int64)
+
+
+def _pairs_of_words(there: NDArray[np.bool_], streamed: bool, leaving: Ints) -> tuple[Ints, Ints]:
+    """A block's edges as bits, and how far those of each node that they leave get.
+
+    Args:
+        there: `[queries, keys]`, which edges there are.
+        streamed: True if the diagonal is of streams, which have no bits.
+        leaving: `[keys, 8]`, rows of `Net.nodes`, whose NEAREST and FURTHEST are widened.
+
+    Returns:
+        Pairs of words, of bits for room and of none for flow, of every query and of every key.
+    """
+    from attnflow.maxflow.net import FURTHEST, NEAREST
+
+    if streamed:
+        np.fill_diagonal(there, False)
+    by_key = np.ascontiguousarray(there.T)
+    nearest, furthest = by_key.argmax(axis=1), len(there) - 1 - by_key[:, ::-1].argmax(axis=1)
+    some = by_key[np.arange(len(by_key)), nearest]
+    leaving[some, NEAREST] = np.minimum(leaving[some, NEAREST], nearest[some])
+    leaving[some, FURTHEST] = np.maximum(leaving[some, FURTHEST], furthest[some])
+    rows = []
+    for mask in (there, by_key):
+        packed = np.packbits(mask, axis=1, bitorder="little")
+        words = np.zeros((len(mask), _words(mask.shape[1])), dtype="<i8")
+        words.view(np.uint8)[:, : packed.shape[1]] = packed
+        rows.append(np.stack([words, np.zeros_like(words)], axis=2).ravel())
+    return rows[0], rows[1]
 
 
 def _words(size: Any) -> Any:

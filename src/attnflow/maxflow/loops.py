@@ -148,17 +148,6 @@ def lowest(typingctx: Any, word: Any) -> Any:
     return types.int64(types.int64), generate
 
 
-@intrinsic
-def highest(typingctx: Any, word: Any) -> Any:
-    """Place of the highest bit that is set in an int64; -1 if there is none."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        above = builder.ctlz(args[0], context.get_constant(types.boolean, False))
-        return builder.sub(context.get_constant(types.int64, 63), above)
-
-    return types.int64(types.int64), generate
-
-
 @inlined
 def bit_of(at):
     """The bit of a position in its word."""

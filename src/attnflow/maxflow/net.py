@@ -21,7 +21,6 @@ from attnflow.maxflow.loops import (
     get,
     get_double,
     get_single,
-    highest,
     inlined,
     lowest,
     put,
@@ -147,57 +146,6 @@ def units_of(capacity, narrow, edge, scale):
     if units == 0 and amount > 0:
         return 1
     return units
-
-
-@entry
-def mark(net):
-    """Sets the bits of the edges there are, and NEAREST and FURTHEST of every node."""
-    groups, nodes, ways, bits = get(net, GROUPS), get(net, NODES), get(net, WAYS), get(net, THERE)
-    capacity, narrow = get(net, CAPACITY), get(net, NARROW)
-    for g in range(get(net, GROUP_COUNT)):
-        queries = get(groups, 8 * g + COUNT)
-        for way in range(get(groups, 8 * g + IN), get(groups, 8 * g + IN_END)):
-            row = 16 * way
-            wide, high, keys = get(ways, row + KEY_WORDS), get(ways, row + QUERY_WORDS), get(ways, row + KEYS)
-            here, there = get(ways, row + BY_QUERY), get(ways, row + BY_KEY)
-            streamed = get(ways, row + STREAMED) != 0
-            for q in range(queries):
-                edge = get(ways, row + BASE) + q * keys
-                for w in range(wide):
-                    word = np.int64(0)
-                    for k in range(w << 6, min(keys, (w + 1) << 6)):
-                        word |= np.int64(capacity_of(capacity, narrow, edge + k) > 0) << (k & 63)
-                    if streamed and q >> 6 == w:
-                        word &= ~bit_of(q)
-                    put(bits, here + 2 * (q * wide + w), word)
-            for tile in range(high):
-                last = min(queries, (tile + 1) << 6)
-                rows = bit_of(last) - 1 if last & 63 else np.int64(-1)
-                for w in range(wide):
-                    columns = bit_of(keys) - 1 if w == keys >> 6 else np.int64(-1)
-                    every, some = columns, np.int64(0)
-                    for q in range(tile << 6, last):
-                        word = get(bits, here + 2 * (q * wide + w))
-                        every &= word
-                        some |= word
-                    if every == columns:
-                        for k in range(w << 6, min(keys, (w + 1) << 6)):
-                            put(bits, there + 2 * (k * high + tile), rows)
-                    elif some != 0:
-                        for q in range(tile << 6, last):
-                            left = get(bits, here + 2 * (q * wide + w))
-                            while left != 0:
-                                place = there + 2 * (((w << 6) + lowest(left)) * high + tile)
-                                left &= left - 1
-                                put(bits, place, get(bits, place) | bit_of(q))
-            for k in range(keys):
-                node = 8 * (get(ways, row + FIRST) + k)
-                for tile in range(high):
-                    word = get(bits, there + 2 * (k * high + tile))
-                    if word != 0:
-                        nearest, furthest = (tile << 6) + lowest(word), (tile << 6) + highest(word)
-                        put(nodes, node + NEAREST, min(get(nodes, node + NEAREST), nearest))
-                        put(nodes, node + FURTHEST, max(get(nodes, node + FURTHEST), furthest))
 
 
 def towards(net: Net, targets: Ints, infinite: bool) -> Ints:

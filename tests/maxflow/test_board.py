@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,3 +64,23 @@ def test_a_board_of_other_players_is_refused() -> None:
         Solver(network, 0, board=Board(other))
     with pytest.raises(NetworkError, match="no groups"):
         Solver(network, 0, groups=[(0, 1)], board=Board(network))
+
+
+def test_a_used_game_is_copied_without_its_scratch(tmp_path: Path) -> None:
+    """Scratch holds addresses, and another process has not called the loops that need to be made ready."""
+    game = Solver(FlowNetwork.encoder(np.random.default_rng(0).random((3, 9, 9))), 0)
+    grand, (units, _) = game.grand(), game.singles()
+    (tmp_path / "game").write_bytes(pickle.dumps(game))
+    copied = pickle.loads(pickle.dumps(game))
+    del game
+    assert copied.grand() == grand
+    assert np.array_equal(copied.singles()[0], units)
+    code = "import pickle, sys; game = pickle.load(open(sys.argv[1], 'rb')); print(game.grand(), game.singles()[0])"
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "game"], capture_output=True, text=True)
+    assert done.stdout == f"{grand} {units}\n", done.stderr
+
+
+def test_what_leaves_players_cannot_be_written_to() -> None:
+    game = Solver(FlowNetwork.encoder(np.full((2, 3, 3), 1 / 3)), 0)
+    with pytest.raises(ValueError, match="read-only"):
+        game.outgoing()[:] = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from attnflow.errors import NetworkError
 from attnflow.maxflow import desk, net
 from attnflow.maxflow.desk import Desk
 from attnflow.maxflow.graph import INFINITE, Graph
-from attnflow.maxflow.loops import ready
 from attnflow.maxflow.net import Net
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class Board:
     """
 
     def __init__(self, network: FlowNetwork, groups: Sequence[Sequence[int]] | None = None) -> None:
-        """Finds the players, and gets the compiled loops ready.
+        """Finds the players.
 
         Args:
             network: the flow network.
@@ -57,7 +56,6 @@ class Board:
         Raises:
             NetworkError: groups that do not fit the network.
         """
-        ready()
         self.network = network
         self.graph: Graph = network._graph
         if groups is None:
@@ -112,8 +110,13 @@ class Board:
             groups = np.split(leaving, self.member_start[1:-1])
             leaving = np.array([min(INFINITE, sum(group.tolist())) for group in groups], dtype=np.int64)
         if shared:
+            leaving.flags.writeable = False
             self._outgoing = leaving
         return leaving
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy makes scratch of its own: in tables there are addresses of tables."""
+        return {**self.__dict__, "_free": []}
 
     def take(self) -> Desk:
         """Scratch that no other thread uses: what was given back last, else new."""

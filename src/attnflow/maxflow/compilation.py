@@ -63,10 +63,10 @@ def compile_kernels(
         from attnflow.barrier.kernels import correct, drive, recentre
 
         some = np.array([[0.5, 0.3, 0.2], [0.2, 0.6, 0.2], [0.1, 0.2, 0.7]])
-        small = Solver(FlowNetwork.encoder(np.array([some] * 4)), 0)
+        small = FlowNetwork.encoder(np.array([some] * 4))
         few = np.ones(2)
         steps += [
-            lambda: centre(small),
+            lambda: centre(Solver(small, 0)),
             lambda: correct(few, few, few, 1.0, few.copy(), 0.5),
             lambda: recentre(few, few, few, 1.0, few, few, 1.0, 1.0, 2.0, few, few.copy()),
         ]

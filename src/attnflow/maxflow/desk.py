@@ -19,6 +19,7 @@ from attnflow.maxflow.loops import (
     inner,
     put,
     put_short,
+    ready,
 )
 from attnflow.maxflow.net import (
     NODE_COUNT,
@@ -108,6 +109,7 @@ class Desk(NamedTuple):
 
 def make(net: Net, edges: int, distances: int) -> Desk:
     """Allocates scratch tables, without a flow, for so many edges with flow."""
+    ready()  # without scratch no loop that calls one apart can be called
     nodes, words = len(net.along), len(net.words)
     meta = np.zeros(16, dtype=np.int64)
     meta[[PAGES, BASE_PAGES]] = 1

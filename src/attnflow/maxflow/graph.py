@@ -30,6 +30,8 @@ Floats = NDArray[np.floating[Any]]
 INFINITE = 1 << 62
 #: Largest finite total, in units: a node's capacities, or any v(N).
 LARGEST = 1 << 61
+#: Rows that are transposed at a time: of very many, as wide as a power of two, the columns are in each other's way.
+STRIP = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,7 +253,9 @@ def _pairs_of_words(there: NDArray[np.bool_], streamed: bool, leaving: Ints) -> 
 
     if streamed:
         np.fill_diagonal(there, False)
-    by_key = np.ascontiguousarray(there.T)
+    by_key = np.empty(there.shape[::-1], dtype=np.bool_)
+    for first in range(0, len(there), STRIP):
+        by_key[:, first : first + STRIP] = there[first : first + STRIP].T
     nearest, furthest = by_key.argmax(axis=1), len(there) - 1 - by_key[:, ::-1].argmax(axis=1)
     some = by_key[np.arange(len(by_key)), nearest]
     leaving[some, NEAREST] = np.minimum(leaving[some, NEAREST], nearest[some])

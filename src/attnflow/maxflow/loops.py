@@ -38,7 +38,7 @@ def _written(folder: Path) -> tuple[tuple[str, float, int], ...]:
 def _stamp(kept: Any, function: Any) -> None:
     """Makes what is kept on disk out of date when any file of the loop's folder changes.
 
-    Loops call one another across files, and each is compiled with what it calls.
+    Loops call one another across files, and each is compiled with what it calls, but for loops apart.
     """
     with contextlib.suppress(AttributeError):  # another layout: it asks for the loop's own file only
         kept._cache_file._source_stamp = _written(Path(function.__code__.co_filename).parent)
@@ -80,6 +80,7 @@ def apart(function: Any) -> Any:
     loop.enable_caching()
     _stamp(loop._cache, function)
     _apart[symbol] = loop
+    _ready.discard(symbol)
     return types.ExternalFunction(symbol, types.int64(*arguments))
 
 

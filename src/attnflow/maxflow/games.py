@@ -71,10 +71,7 @@ from attnflow.maxflow.net import (
     units_of,
 )
 from attnflow.maxflow.paying import pay, spread, supply
-from attnflow.maxflow.phases import (
-    augment,
-    cut_of,
-)
+from attnflow.maxflow.phases import augment, cut_of
 
 
 @inlined

@@ -131,15 +131,9 @@ def add(table, start, nodes, node):
 
 
 @inlined
-def capacity_of(capacity, narrow, edge):
-    """Capacity of a block's edge, of either type."""
-    return np.float64(get_single(narrow, edge)) if narrow != 0 else get_double(capacity, edge)
-
-
-@inlined
 def units_of(capacity, narrow, edge, scale):
     """A block edge's capacity in integer units: rounded to the nearest, a non-zero one to one unit at least."""
-    amount = capacity_of(capacity, narrow, edge)
+    amount = np.float64(get_single(narrow, edge)) if narrow != 0 else get_double(capacity, edge)
     if amount == np.inf:
         return INFINITE
     units = np.int64(np.rint(amount * scale))
